@@ -1,0 +1,1 @@
+"""What can be started: build, run, close."""

@@ -1,0 +1,1 @@
+"""Pure values and functions that every room may use: ids, clock, pages, refusals. No I/O, no framework."""

@@ -1,0 +1,1 @@
+"""Feed: posts, the people who follow them, and the timelines made of both."""

@@ -1,0 +1,1 @@
+"""Identity: who people are, and which of their devices may speak for them."""
