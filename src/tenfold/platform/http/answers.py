@@ -1,0 +1,52 @@
+"""Answers: a response as an ASGI callable, with entity tags and compression. It decides nothing about who may see it."""
+
+import hashlib
+import zlib
+from typing import Any
+
+import msgspec
+
+HeaderList = list[tuple[bytes, bytes]]
+JSON = (b"content-type", b"application/json")
+_COMPRESS_FROM = 1024
+
+encoder = msgspec.json.Encoder()
+
+
+class Answer:
+    """A status, headers and a body, ready to send."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: HeaderList, body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if self.status not in (204, 304):
+            self.headers.append((b"content-length", b"%d" % len(self.body)))
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else self.body})
+
+
+def entity_tag(body: bytes) -> bytes:
+    """A weak entity tag: equal bodies have equal tags, on every process and after every restart."""
+    return b'W/"%s"' % hashlib.blake2b(body, digest_size=9).hexdigest().encode()
+
+
+def has_same(if_none_match: bytes, tag: bytes) -> bool:
+    """Whether the client's If-None-Match names this tag (weak comparison, RFC 9110, section 13.1.2)."""
+    if if_none_match.strip() == b"*":
+        return True
+    wanted = tag.removeprefix(b"W/")
+    return any(candidate.strip().removeprefix(b"W/") == wanted for candidate in if_none_match.split(b","))
+
+
+def compress(answer: Answer, accept_encoding: bytes) -> None:
+    """Compress a body that is worth it with gzip, when the client takes it."""
+    if len(answer.body) < _COMPRESS_FROM or b"gzip" not in accept_encoding:
+        return
+    packer = zlib.compressobj(level=4, wbits=31)
+    answer.body = packer.compress(answer.body) + packer.flush()
+    answer.headers += [(b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")]

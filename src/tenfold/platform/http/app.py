@@ -1,0 +1,162 @@
+"""The application: Litestar routes a request to its door; around it, what every answer has, whoever gives it."""
+
+import os
+import re
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+from litestar import HttpMethod, Litestar, Request
+from litestar.config.cors import CORSConfig
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
+
+from tenfold.kit.refusals import Malformed, Refusal
+from tenfold.platform.http.answers import Answer
+from tenfold.platform.http.doors import Door
+from tenfold.platform.http.endpoint import Endpoint, refused
+from tenfold.platform.http.gate import Gate, HttpPolicy
+from tenfold.platform.http.problems import InternalError, MethodNotAllowed, UnknownPath
+from tenfold.platform.observe import logs, metrics
+from tenfold.platform.parts import Parts
+
+log = structlog.get_logger("tenfold.http")
+_REQUEST_ID = re.compile(rb"^[A-Za-z0-9._~+/=-]{8,128}$")
+_SECURITY = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
+PREFIX = "/v1"
+
+
+def build_router(doors: Iterable[Door], parts: Parts, gate: Gate, extra: Iterable[HTTPRouteHandler] = ()) -> Litestar:
+    """Route every door (under `/v1`) and the extra handlers (as they are)."""
+    handlers = [_route(Endpoint(door, parts, gate)) for door in doors]
+    origins = gate.policy.cors_origins
+    return Litestar(
+        route_handlers=[*handlers, *extra],
+        openapi_config=None,
+        cors_config=_cors(origins) if origins else None,
+        exception_handlers={Exception: _as_problem},
+        logging_config=None,
+    )
+
+
+def _route(endpoint: Endpoint) -> HTTPRouteHandler:
+    door = endpoint.door
+
+    async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
+        scope: Any = request.scope
+        scope["door"] = door.name
+        return await endpoint.answer(scope, request.receive)  # type: ignore[return-value]
+
+    methods = [HttpMethod.GET, HttpMethod.HEAD] if door.method == "GET" else [HttpMethod(door.method)]
+    path = re.sub(r"\{(\w+)\}", r"{\1:str}", door.path)
+    return HTTPRouteHandler(PREFIX + path, http_method=methods, include_in_schema=False)(handler)
+
+
+def _cors(origins: tuple[str, ...]) -> CORSConfig:
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "X-Request-Id"],
+        expose_headers=["ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id", "Idempotency-Replayed"],
+        max_age=3600,
+    )
+
+
+def _as_problem(request: Request[Any, Any, Any], error: Exception) -> Any:
+    """Litestar's own errors (no such route, no such method), and bugs outside of any door."""
+    refusal: Refusal = InternalError()
+    headers: list[tuple[bytes, bytes]] = []
+    if isinstance(error, Refusal):
+        refusal = error
+    elif isinstance(error, MethodNotAllowedException):
+        refusal = MethodNotAllowed()
+        headers = [(b"allow", (error.headers or {}).get("allow", "").encode())]
+    elif isinstance(error, NotFoundException):
+        refusal = UnknownPath()
+    elif isinstance(error, HTTPException) and error.status_code < 500:
+        refusal = Malformed(error.detail)
+    else:
+        log.exception("request failed", exc_info=error)
+    return _Ready(refused(refusal, request.scope, headers))  # type: ignore[arg-type]
+
+
+class _Ready:
+    """Lets an answer stand where Litestar expects a response of its own."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def to_asgi_response(self, *_: object, **__: object) -> Answer:
+        return self._answer
+
+
+class Application:
+    """The ASGI application of a process: HTTP through the router, sockets to the realtime endpoint."""
+
+    def __init__(self, router: Litestar, policy: HttpPolicy, socket: Any = None) -> None:
+        """`socket` is the ASGI application that takes WebSocket connections at `/connection/websocket`."""
+        self._router = router
+        self._policy = policy
+        self._socket = socket
+        self._requests: dict[tuple[str, int], Any] = {}
+        self._seconds: dict[str, Any] = {}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        kind = scope["type"]
+        if kind == "http":
+            await self._http(scope, receive, send)
+        elif kind == "websocket":
+            await self._websocket(scope, receive, send)
+        else:
+            await self._router(scope, receive, send)
+
+    async def _websocket(self, scope: Any, receive: Any, send: Any) -> None:
+        if self._socket is not None and scope["path"] == "/connection/websocket":
+            await self._socket(scope, receive, send)
+            return
+        await receive()
+        await send({"type": "websocket.close", "code": 4404, "reason": "nothing here"})
+
+    async def _http(self, scope: Any, receive: Any, send: Any) -> None:
+        started = time.perf_counter()
+        request_id = _request_id(scope["headers"])
+        scope["request_id"] = request_id
+        logs.bind_request(request_id)
+        status = 500
+
+        async def send_with_headers(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *_SECURITY, (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await self._router(scope, receive, send_with_headers)
+        finally:
+            self._observe(scope, status, time.perf_counter() - started)
+
+    def _observe(self, scope: Any, status: int, seconds: float) -> None:
+        door: str = scope.get("door", "other")
+        counter = self._requests.get((door, status))
+        if counter is None:
+            counter = self._requests[door, status] = metrics.requests.labels(door, str(status))
+            self._seconds.setdefault(door, metrics.request_seconds.labels(door))
+        counter.inc()
+        self._seconds[door].observe(seconds)
+        if self._policy.log_requests:
+            log.info("request", door=door, status=status, milliseconds=round(seconds * 1000, 2))
+
+
+def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
+    for name, value in headers:
+        if name == b"x-request-id" and _REQUEST_ID.match(value):
+            return value.decode("ascii")
+    return os.urandom(12).hex()

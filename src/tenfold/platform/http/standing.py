@@ -1,0 +1,72 @@
+"""The doors that are not of any module: health, readiness, metrics, the OpenAPI document and its viewer."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+from litestar import Request, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from tenfold.platform.http import viewer
+from tenfold.platform.http.answers import Answer, HeaderList
+from tenfold.platform.observe import metrics
+from tenfold.platform.observe.health import Check
+
+Ready = Callable[[], Awaitable[Sequence[Check]]]
+
+
+def standing_handlers(document: dict[str, Any], ready: Ready) -> list[HTTPRouteHandler]:
+    """The handlers, at the root (not under `/v1`)."""
+    openapi = msgspec.json.encode(document)
+    page = viewer.page_of(document)
+
+    @get("/health", include_in_schema=False)
+    async def health(request: Request[Any, Any, Any]) -> ASGIResponse:
+        """Alive: the process answers."""
+        return _answer(request, 200, b'{"status":"alive"}')
+
+    @get("/ready", include_in_schema=False)
+    async def readiness(request: Request[Any, Any, Any]) -> ASGIResponse:
+        """Ready to take requests: 200 when every check passes, else 503 and which one did not."""
+        checks = await ready()
+        passed = all(check.passed for check in checks)
+        body = {"status": "ready" if passed else "not ready", "checks": checks}
+        return _answer(request, 200 if passed else 503, msgspec.json.encode(body))
+
+    @get("/metrics", include_in_schema=False)
+    async def prometheus(request: Request[Any, Any, Any]) -> ASGIResponse:
+        """The metrics of this process, as Prometheus reads them."""
+        return _answer(request, 200, generate_latest(metrics.registry), CONTENT_TYPE_LATEST)
+
+    @get("/openapi.json", include_in_schema=False)
+    async def openapi_document(request: Request[Any, Any, Any]) -> ASGIResponse:
+        """The OpenAPI document."""
+        return _answer(request, 200, openapi)
+
+    @get("/docs", include_in_schema=False)
+    async def docs(request: Request[Any, Any, Any]) -> ASGIResponse:
+        """The viewer of the document."""
+        policy = [(b"content-security-policy", viewer.CONTENT_SECURITY_POLICY)]
+        return _answer(request, 200, page, "text/html; charset=utf-8", policy)
+
+    @get("/", include_in_schema=False)
+    async def root(request: Request[Any, Any, Any]) -> ASGIResponse:
+        """What this is, and where to go."""
+        about = {"name": document["info"]["title"], "version": document["info"]["version"]}
+        return _answer(request, 200, msgspec.json.encode({**about, "docs": "/docs", "openapi": "/openapi.json"}))
+
+    return [health, readiness, prometheus, openapi_document, docs, root]
+
+
+def _answer(
+    request: Request[Any, Any, Any],
+    status: int,
+    body: bytes,
+    content_type: str = "application/json",
+    headers: HeaderList | None = None,
+) -> Any:
+    scope: Any = request.scope
+    scope["door"] = f"GET {scope['path']}"
+    return Answer(status, [(b"content-type", content_type.encode()), *(headers or ())], body)
