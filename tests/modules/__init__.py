@@ -1,0 +1,1 @@
+"""The modules, through the door that people use."""

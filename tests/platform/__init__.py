@@ -1,0 +1,1 @@
+"""The platform parts, each engine under one suite."""

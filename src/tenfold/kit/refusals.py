@@ -88,3 +88,7 @@ class Invalid(Malformed):
     def __init__(self, field: str, problem: str, /, **extra: object) -> None:
         """`field` is the path of the field at fault (`body.handle`, `query.cursor`), `problem` what is wrong with it."""
         super().__init__(f"{field}: {problem}", errors=[{"field": field, "problem": problem}], **extra)
+
+
+class CannotStart(Exception):
+    """A process cannot begin its work. The message is one sentence: what is wrong, with what, and what to do."""

@@ -17,7 +17,7 @@ from tenfold.platform.http.gate import Gate, refuse_when_spent
 from tenfold.platform.http.plan import Plan, plan_of
 from tenfold.platform.http.problems import CONTENT_TYPE, InternalError, document
 from tenfold.platform.http.requests import ClientGone, decode_body, decode_query, read_body
-from tenfold.platform.limits.headers import fields
+from tenfold.platform.limits.headers import limit_fields
 from tenfold.platform.observe import metrics
 from tenfold.platform.observe.logs import identify_actor
 from tenfold.platform.parts import Parts
@@ -71,12 +71,12 @@ class Endpoint:
             # A guess at a token costs as much as any other call from that address.
             decision = await gate.charge(door, None, client)
             if decision is not None:
-                extra += fields(decision)
+                extra += limit_fields(decision)
             refuse_when_spent(decision)
             raise
         decision = await gate.charge(door, actor, client)
         if decision is not None:
-            extra += fields(decision)
+            extra += limit_fields(decision)
             refuse_when_spent(decision)
         if actor is None and door.public_for is not None:
             status, body = await self._public_body(scope, headers)

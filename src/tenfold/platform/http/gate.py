@@ -68,7 +68,7 @@ class Gate:
 
     async def charge(self, door: Door, actor: Actor | None, client: Client) -> Decision | None:
         """Charge the request; None when this door is free. The caller refuses when it was not allowed."""
-        demands = self._budgets.demands(door.limit, door.cost, door.extras, actor=actor, address=client.address)
+        demands = self._budgets.demands(door.limit, door.cost, door.extras, actor, address=client.address)
         if not demands:
             return None
         decision = await self._limits.take(demands, fail_closed=door.limit == "sign_in")

@@ -38,7 +38,7 @@ def standing_handlers(document: dict[str, Any], ready: Ready) -> list[HTTPRouteH
     @get("/metrics", include_in_schema=False)
     async def prometheus(request: Request[Any, Any, Any]) -> ASGIResponse:
         """The metrics of this process, as Prometheus reads them."""
-        return _answer(request, 200, generate_latest(metrics.registry), CONTENT_TYPE_LATEST)
+        return _answer(request, 200, generate_latest(metrics.registry), content_type=CONTENT_TYPE_LATEST)
 
     @get("/openapi.json", include_in_schema=False)
     async def openapi_document(request: Request[Any, Any, Any]) -> ASGIResponse:
@@ -49,7 +49,7 @@ def standing_handlers(document: dict[str, Any], ready: Ready) -> list[HTTPRouteH
     async def docs(request: Request[Any, Any, Any]) -> ASGIResponse:
         """The viewer of the document."""
         policy = [(b"content-security-policy", viewer.CONTENT_SECURITY_POLICY)]
-        return _answer(request, 200, page, "text/html; charset=utf-8", policy)
+        return _answer(request, 200, page, content_type="text/html; charset=utf-8", headers=policy)
 
     @get("/", include_in_schema=False)
     async def root(request: Request[Any, Any, Any]) -> ASGIResponse:
@@ -64,6 +64,7 @@ def _answer(
     request: Request[Any, Any, Any],
     status: int,
     body: bytes,
+    *,
     content_type: str = "application/json",
     headers: HeaderList | None = None,
 ) -> Any:

@@ -1,0 +1,49 @@
+"""Ids rise, carry their time, and are UUIDv7."""
+
+from datetime import UTC, datetime, timedelta
+from threading import Thread
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tenfold.kit.ids import first_id_at, new_id, time_of
+
+
+def test_ids_rise_in_the_order_they_are_minted() -> None:
+    """A list that is ordered by id is ordered by time, also within one millisecond."""
+    ids = [new_id() for _ in range(20_000)]
+
+    assert ids == sorted(set(ids))
+    assert {(id_.version, id_.variant) for id_ in ids} == {(7, "specified in RFC 4122")}
+
+
+def test_threads_never_mint_the_same_id() -> None:
+    """Password workers and the event loop share the mint."""
+    minted: list[UUID] = []
+    threads = [Thread(target=lambda: minted.extend(new_id() for _ in range(2_000))) for _ in range(4)]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(set(minted)) == 8_000
+
+
+def test_an_id_carries_the_time_of_its_minting() -> None:
+    """No created_at needs to be read to know when something was."""
+    before = datetime.now(UTC)
+
+    minted = time_of(new_id())
+
+    assert before - timedelta(milliseconds=2) <= minted <= datetime.now(UTC) + timedelta(milliseconds=50)
+
+
+@given(st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC)))
+def test_the_first_id_of_an_instant_bounds_it(instant: datetime) -> None:
+    """Ranges of time become ranges of ids."""
+    bound = first_id_at(instant)
+
+    assert instant - timedelta(milliseconds=1) < time_of(bound) <= instant
+    assert bound.version == 7
