@@ -49,3 +49,4 @@ mails_sent = Counter(
 password_seconds = Histogram(
     "tenfold_password_hash_seconds", "Time in the password pool, waiting included.", buckets=_FAST, registry=registry
 )
+log_lines_dropped = Counter("tenfold_log_lines_dropped", "Log lines lost because nobody read them.", registry=registry)
