@@ -1,24 +1,23 @@
-"""Limits: how much of something one asker may do in a time, by the generic cell rate algorithm (GCRA), with weighted cost.
+"""Limits: how much of something one asker may do in a time, by the generic cell rate algorithm, with weighted cost.
 
 All demands of one request are decided together: either every one is charged, or none.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """`calls` per `period`, all of which may come at once (the burst)."""
+
+class Rate(msgspec.Struct, frozen=True):
+    """`calls` per `period`, all of which may come at once (the burst). A rate of no calls refuses everything."""
 
     calls: int
     period: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(msgspec.Struct, frozen=True):
     """What a request wants to spend: `cost` calls of the limit `name` (with its `rate`) by `who` (`user:…`, `ip:…`)."""
 
     name: str
@@ -27,9 +26,11 @@ class Demand:
     cost: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The answer, about the tightest demand: how many calls are left, seconds until full, seconds until one would pass."""
+class Decision(msgspec.Struct, frozen=True):
+    """The answer, about the tightest demand: how many calls are left, seconds until full, seconds until one would pass.
+
+    The tightest is the one with the longest wait when refused, the one with the fewest calls left when allowed.
+    """
 
     allowed: bool
     demand: Demand
