@@ -54,6 +54,11 @@ def identify_actor(actor: Actor | None) -> None:
         _context.set({**_context.get(), "actor_id": actor.id})
 
 
+def request_id() -> str | None:
+    """The id of the request that this context serves or follows from, if any."""
+    return _context.get().get("request_id")
+
+
 def bind(**values: object) -> None:
     """Have each further line of this context carry these values too (a job's name and id, a connection's)."""
     _context.set({**_context.get(), **values})

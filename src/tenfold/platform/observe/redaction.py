@@ -27,10 +27,11 @@ _NOT_A_LETTER = re.compile(r"[^a-z0-9]")
 _NAMES = r"(?:[\w.-]{0,40}(?:password|passwd|passphrase|secret|token|api_?key|credential|otp)[\w.-]{0,40}|code)"
 _VALUE = r"""(?!\[redacted\])(?:"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s&,;'"<>)\]}]+)"""
 _SUSPECT = re.compile(
-    r"(?i)eyj|bearer|authorization|cookie|passw|passphrase|secret|token|api_?key|credential|otp|code|://"
+    r"(?i)eyj|tf[a-z]_|bearer|authorization|cookie|passw|passphrase|secret|token|api_?key|credential|otp|code|://"
 )
 _MASKS = (
     (re.compile(r"\beyJ[\w-]{4,}\.[\w-]+(?:\.[\w-]*)?"), REDACTED),
+    (re.compile(r"\btf[a-z]_[\w-]{16,}"), REDACTED),
     (re.compile(r"(?i)\b(bearer)\s+[\w.~+/=-]{6,}"), rf"\1 {REDACTED}"),
     (re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(['\"]?\s*[:=]\s*)[^\r\n]+"), rf"\1\2{REDACTED}"),
     (re.compile(rf"(?i)(?<![\w-])({_NAMES})(\s*=\s*|['\"]\s*:\s*){_VALUE}"), rf"\1\2{REDACTED}"),
