@@ -7,7 +7,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenfold.kit.ids import first_id_at, new_id, time_of
+from tenfold.kit.ids import first_id_at, minting_at, new_id, time_of
 
 
 def test_ids_rise_in_the_order_they_are_minted() -> None:
@@ -47,3 +47,15 @@ def test_the_first_id_of_an_instant_bounds_it(instant: datetime) -> None:
 
     assert instant - timedelta(milliseconds=1) < time_of(bound) <= instant
     assert bound.version == 7
+
+
+def test_a_past_can_be_told_with_ids_of_its_time() -> None:
+    """A sample's posts lie months back, and lists are ordered by their ids."""
+    instant = datetime(2024, 2, 29, 12, tzinfo=UTC)
+
+    with minting_at(instant):
+        minted = {new_id() for _ in range(1_000)}
+
+    assert len(minted) == 1_000
+    assert {time_of(id_) for id_ in minted} == {instant}
+    assert time_of(new_id()) > instant

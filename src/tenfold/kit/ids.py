@@ -3,11 +3,15 @@
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 _lock = threading.Lock()
 _last = 0
+_past: ContextVar[int | None] = ContextVar("past", default=None)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -17,6 +21,9 @@ def new_id() -> UUID:
     Bits: 48 of Unix milliseconds, version 7, 12 of sub-millisecond fraction, variant 2, 62 random.
     """
     global _last
+    past = _past.get()
+    if past is not None:
+        return UUID(int=past << 80 | 0x7 << 76 | _random(12) << 64 | 0x2 << 62 | _random(62))
     nanoseconds = time.time_ns()
     milliseconds, rest = divmod(nanoseconds, 1_000_000)
     stamp = (milliseconds << 12) | ((rest << 12) // 1_000_000)
@@ -24,8 +31,17 @@ def new_id() -> UUID:
         if stamp <= _last:
             stamp = _last + 1
         _last = stamp
-    tail = int.from_bytes(os.urandom(8)) & 0x3FFF_FFFF_FFFF_FFFF
-    return UUID(int=(stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | tail)
+    return UUID(int=(stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | _random(62))
+
+
+@contextmanager
+def minting_at(instant: datetime) -> Iterator[None]:
+    """Inside the block this task mints ids of that instant, to tell of a past (samples, imports); they rise by instant only."""
+    token = _past.set((instant - _EPOCH) // timedelta(milliseconds=1))
+    try:
+        yield
+    finally:
+        _past.reset(token)
 
 
 def first_id_at(instant: datetime) -> UUID:
@@ -37,3 +53,7 @@ def first_id_at(instant: datetime) -> UUID:
 def time_of(id_: UUID) -> datetime:
     """The instant, in whole milliseconds, at which a UUIDv7 was minted."""
     return _EPOCH + timedelta(milliseconds=id_.int >> 80)
+
+
+def _random(bits: int) -> int:
+    return int.from_bytes(os.urandom(8)) & ((1 << bits) - 1)
