@@ -1,0 +1,105 @@
+"""The lobby: what all realtime sessions of a process share: who signs them in, what they may listen to, the rules."""
+
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from tenfold.kit.actors import Actor
+from tenfold.kit.clock import Clock
+from tenfold.kit.refusals import Forbidden, NotFound, NotSignedIn, Refusal
+from tenfold.platform.realtime import Channel, codes, user_channel
+from tenfold.platform.realtime.codes import ErrorReply
+from tenfold.platform.realtime.memory import MemoryRealtime
+
+log = structlog.get_logger(__name__)
+
+
+class TokenIsExpired(NotSignedIn):
+    """This access token has expired; get a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """Whose token it is, and until when (None: for good)."""
+
+    actor: Actor
+    expires_at: datetime | None = None
+
+
+Authenticate = Callable[[str], Awaitable[Authenticated]]
+"""Says whose access token it is; raises `TokenIsExpired` for one that was good, `NotSignedIn` for any other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRules:
+    """The limits of one connection, and its times in seconds.
+
+    An official client that comes back sends a subscribe command per channel at once: `command_burst` has room for them.
+    """
+
+    frame_size: int = 64 * 1024
+    channels: int = 128
+    commands_per_second: float = 20
+    command_burst: int = 256
+    ping_interval: float = 25
+    pong_timeout: float = 8
+    stale_after: float = 10
+    expired_grace: float = 25
+
+
+class Lobby:
+    """Built once per process; every session of the process refers to it."""
+
+    def __init__(
+        self,
+        hub: MemoryRealtime,
+        authenticate: Authenticate,
+        *,
+        channels: Iterable[Channel] = (),
+        rules: SessionRules | None = None,
+        clock: Clock | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        version: str = "tenfold",
+    ) -> None:
+        """`channels` are bound to their parts already; the kind `user:{…}` is built in and may not be declared."""
+        self.hub = hub
+        self.authenticate = authenticate
+        self.rules = rules or SessionRules()
+        self.monotonic = monotonic
+        self.version = version
+        self._channels = tuple(channels)
+        self._clock = clock or Clock()
+        for kind in self._channels:
+            if kind.pattern.startswith("user:"):
+                raise ValueError(f"{kind.pattern}: channels of users are subscribed by the server alone")
+
+    def seconds_left(self, signed_in: Authenticated) -> float:
+        """How long a token is still good; infinite for one without an end."""
+        if signed_in.expires_at is None:
+            return float("inf")
+        return (signed_in.expires_at - self._clock.now()).total_seconds()
+
+    async def refuses_to_listen(self, actor: Actor, channel: str) -> ErrorReply | None:
+        """Why somebody may not listen to a channel, or None when they may.
+
+        What one may not see and what does not exist are refused alike, so that nothing can be found out by asking.
+        """
+        if channel.startswith("user:"):
+            return None if channel == user_channel(actor.id) else codes.PERMISSION_DENIED
+        for kind in self._channels:
+            values = kind.match(channel)
+            if values is None:
+                continue
+            try:
+                return None if await kind.may_listen(actor=actor, **values) else codes.PERMISSION_DENIED
+            except (NotFound, Forbidden, NotSignedIn):
+                return codes.PERMISSION_DENIED
+            except Refusal:
+                return codes.INTERNAL
+            except Exception:
+                log.exception("realtime.may_listen_failed", channel=channel)
+                return codes.INTERNAL
+        return codes.UNKNOWN_CHANNEL

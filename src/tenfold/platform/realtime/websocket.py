@@ -1,0 +1,179 @@
+"""The WebSocket of the web process: a plain ASGI callable that carries realtime sessions, to be mounted at `PATH`.
+
+It costs one task per connection (the server's own) and one more while something waits to be written.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from tenfold.platform.realtime.codes import SHUTDOWN, SLOW, Disconnect
+from tenfold.platform.realtime.lobby import Lobby
+from tenfold.platform.realtime.protocol import SUBPROTOCOL, join_frames
+from tenfold.platform.realtime.session import Session
+from tenfold.platform.realtime.wheel import Wheel
+
+PATH = "/connection/websocket"
+
+Send = Callable[[Any], Awaitable[None]]
+Receive = Callable[[], Awaitable[Any]]
+
+
+class RealtimeEndpoint:
+    """Answers WebSocket handshakes and carries one session on each.
+
+    `queue_size` is how many bytes may wait for a reader: who is slower than that is disconnected, and recovers when it
+    comes back. `allowed_origins` are those of browsers' pages besides our own; `*` allows all, and so does a client
+    that sends no origin, since tokens are not sent by browsers on their own.
+    """
+
+    def __init__(self, lobby: Lobby, *, allowed_origins: Collection[str] = (), queue_size: int = 1024 * 1024) -> None:
+        self._lobby = lobby
+        self._allowed_origins = frozenset(allowed_origins)
+        self._queue_size = queue_size
+        self._open: set[_Connection] = set()
+        self._wheel = Wheel(lobby.monotonic, each_second=lobby.hub.sweep)
+        self._is_draining = False
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Carry one connection until it is closed."""
+        await receive()
+        refusal = self._refuses(scope)
+        if refusal is not None:
+            await _refuse(scope, send, refusal)
+            return
+        subprotocol = SUBPROTOCOL if SUBPROTOCOL in scope.get("subprotocols", ()) else None
+        await send({"type": "websocket.accept", "subprotocol": subprotocol})
+        connection = _Connection(self._lobby, send, self._queue_size)
+        self._open.add(connection)
+        self._wheel.add(connection.session, self._lobby.monotonic())
+        if self._is_draining:
+            connection.session.end(SHUTDOWN)
+        try:
+            await connection.read(receive)
+        finally:
+            self._open.discard(connection)
+            connection.lost()
+
+    async def drain(self, spread: timedelta = timedelta(seconds=2)) -> None:
+        """Accept nobody any more and tell all to reconnect, evenly over a span, so that they do not come back at once.
+
+        Returns when all are gone, or have had five more seconds to go.
+        """
+        self._is_draining = True
+        connections = list(self._open)
+        ticks = max(1, int(spread / timedelta(milliseconds=50)))
+        for tick in range(ticks):
+            for connection in connections[tick::ticks]:
+                connection.session.end(SHUTDOWN)
+            if tick + 1 < ticks and tick + 1 < len(connections):
+                await asyncio.sleep(0.05)
+        for _ in range(100):
+            if not self._open:
+                break
+            await asyncio.sleep(0.05)
+        self._wheel.stop()
+
+    def _refuses(self, scope: Any) -> int | None:
+        if self._is_draining:
+            return 503
+        offered = scope.get("subprotocols", ())
+        if offered and SUBPROTOCOL not in offered:
+            return 400
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        origin = headers.get(b"origin")
+        if origin is None or not self._allowed_origins.isdisjoint((origin, "*")):
+            return None
+        return None if urlsplit(origin).netloc == headers.get(b"host", "").lower() else 403
+
+
+class _Connection:
+    """The wire of one session: what waits to be written, and the task that writes it while there is something."""
+
+    __slots__ = ("_closing", "_frames", "_limit", "_reader", "_send", "_waiting", "_was_cut", "_writer", "session")
+
+    CLOSE_TIMEOUT = 5.0
+
+    def __init__(self, lobby: Lobby, send: Send, limit: int) -> None:
+        self._send = send
+        self._limit = limit
+        self._frames: list[bytes] = []
+        self._waiting = 0
+        self._closing: Disconnect | None = None
+        self._reader: asyncio.Task[Any] | None = asyncio.current_task()
+        self._writer: asyncio.Task[None] | None = None
+        self._was_cut = False
+        self.session = Session(lobby, self)
+
+    async def read(self, receive: Receive) -> None:
+        """Give the session every frame, in order, until the connection is closed."""
+        try:
+            while (event := await receive())["type"] != "websocket.disconnect":
+                work = self.session.receive(event.get("text") or event.get("bytes") or b"")
+                if work is not None:
+                    await work
+        except asyncio.CancelledError:
+            if not self._was_cut or self._reader is None:
+                raise
+            self._reader.uncancel()
+
+    def send(self, frame: bytes) -> None:
+        """Write a frame when those before it are written; a reader that let too much pile up is closed instead.
+
+        What counts is what waited before, so one frame of any size passes: else a long recovery could never end.
+        """
+        if self._waiting > self._limit:
+            self._frames.clear()
+            self._waiting = 0
+            self.session.end(SLOW)
+        elif self._closing is None:
+            self._frames.append(frame)
+            self._waiting += len(frame)
+            self._write_soon()
+
+    def close(self, disconnect: Disconnect) -> None:
+        """Close after what waits to be written, or without it if the other side does not read in time."""
+        self._closing = disconnect
+        self._write_soon()
+        asyncio.get_running_loop().call_later(self.CLOSE_TIMEOUT, self._cut)
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self._reader = None
+        if self._writer is not None:
+            self._writer.cancel()
+        self.session.lost()
+
+    def _write_soon(self) -> None:
+        if self._writer is None:
+            self._writer = asyncio.get_running_loop().create_task(self._write())
+
+    async def _write(self) -> None:
+        # A server may answer a write to a connection that it is closing with either error; its reader hears of it too.
+        with suppress(OSError, RuntimeError):
+            while self._frames:
+                text = join_frames(self._frames).decode()
+                self._frames.clear()
+                self._waiting = 0
+                await self._send({"type": "websocket.send", "text": text})
+            if self._closing is not None:
+                code, reason = self._closing.code, self._closing.reason
+                await self._send({"type": "websocket.close", "code": code, "reason": reason})
+        self._writer = None
+
+    def _cut(self) -> None:
+        if self._reader is not None:
+            self._was_cut = True
+            self._reader.cancel()
+
+
+async def _refuse(scope: Any, send: Send, status: int) -> None:
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close"})
+        return
+    headers: Iterable[tuple[bytes, bytes]] = [(b"content-length", b"0")]
+    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": b""})

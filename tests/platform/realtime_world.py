@@ -1,0 +1,102 @@
+"""A lobby with people in it, and the two ends a session can be held at: a wire that records, a client that counts."""
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tenfold.kit.actors import Actor
+from tenfold.kit.ids import new_id
+from tenfold.kit.refusals import NotSignedIn
+from tenfold.platform.observe.metrics import registry
+from tenfold.platform.realtime import Channel
+from tenfold.platform.realtime.codes import Disconnect
+from tenfold.platform.realtime.lobby import Authenticated, Lobby, SessionRules, TokenIsExpired
+from tenfold.platform.realtime.memory import MemoryRealtime
+from tenfold.platform.realtime.protocol import Reply, decode_replies
+from tenfold.platform.realtime.session import Session
+
+
+class Stopwatch:
+    """A monotonic clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class RecordingWire:
+    """A transport that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+        self.closed: Disconnect | None = None
+
+    def send(self, frame: bytes) -> None:
+        self.frames.append(frame)
+
+    def close(self, disconnect: Disconnect) -> None:
+        assert self.closed is None
+        self.closed = disconnect
+
+    def take(self) -> list[Reply]:
+        """What came since the last look."""
+        replies = [reply for frame in self.frames for reply in decode_replies(frame)]
+        self.frames.clear()
+        return replies
+
+
+class RealtimeWorld:
+    """A hub, its lobby, and tokens: a token is known, expired, or forged."""
+
+    def __init__(
+        self,
+        *,
+        rules: SessionRules | None = None,
+        may_listen: Callable[..., Awaitable[bool]] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        **history: Any,
+    ) -> None:
+        self.tokens: dict[str, Authenticated] = {}
+        self.hub = MemoryRealtime(monotonic=monotonic, **history)
+        channels = [Channel("room:{room_id}", may_listen)] if may_listen else []
+        self.lobby = Lobby(self.hub, self.authenticate, channels=channels, rules=rules, monotonic=monotonic)
+
+    def token(self, actor: Actor, *, lives: timedelta | None = None) -> str:
+        """A new access token for an actor."""
+        token = f"token-{len(self.tokens)}"
+        self.tokens[token] = Authenticated(actor, datetime.now(UTC) + lives if lives is not None else None)
+        return token
+
+    async def authenticate(self, token: str) -> Authenticated:
+        """What the house does with an access token."""
+        signed_in = self.tokens.get(token)
+        if signed_in is None:
+            raise NotSignedIn
+        if signed_in.expires_at is not None and signed_in.expires_at <= datetime.now(UTC):
+            raise TokenIsExpired
+        return signed_in
+
+    def session(self) -> tuple[Session, RecordingWire]:
+        """A connection that has said nothing yet."""
+        wire = RecordingWire()
+        return Session(self.lobby, wire), wire
+
+
+def person() -> Actor:
+    """Somebody, signed in."""
+    return Actor(id=new_id(), session_id=new_id())
+
+
+async def say(session: Session, frame: str | bytes) -> None:
+    """Give a session a frame and let it finish."""
+    work = session.receive(frame)
+    if work is not None:
+        await work
+
+
+def metric(name: str, **labels: str) -> float:
+    """The present value of one of the house's metrics."""
+    return registry.get_sample_value(name, labels) or 0.0
