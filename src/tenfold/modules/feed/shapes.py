@@ -220,3 +220,18 @@ class Reader(msgspec.Struct, frozen=True):
 
     user_id: UUID
     sees_original: bool
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A post as it stands in the copy of one's data."""
+
+    id: UUID
+    author_id: UUID
+    body: str
+    visibility: Visibility
+    lang: str | None
+    reply_to: UUID | None
+    repost_of: UUID | None
+    quote_of: UUID | None
+    created_at: datetime
+    edited_at: datetime | None

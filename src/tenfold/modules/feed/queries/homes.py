@@ -26,7 +26,7 @@ rebuild_home = run("""
 with recent as materialized (
     select post.post_id, source.author_id, post.place
       from (select followee_id as author_id from follows where follower_id = :user_id
-               and (select true from pulled_authors where pulled_authors.author_id = follows.followee_id) is null) source
+               and (select true from pulled_authors where pulled_authors.author_id = follows.followee_id) is not true) source
      cross join lateral (
             select post_id, row_number() over (order by post_id desc) as place from posts
              where posts.author_id = source.author_id and posts.deleted_at is null

@@ -16,7 +16,8 @@ with page as (
             columns=columns("post"),
             visible=visible("post"),
             original_visible=original_visible("post"),
-        )
+        ),
+        order="",
     ),
 )
 
@@ -65,7 +66,7 @@ list_replies = many(
             visible=visible("post"),
             visible_target=visible("post"),
         ),
-        order="asc",
+        order="order by shown.embedded, shown.position",
     ),
 )
 

@@ -55,7 +55,9 @@ select exists (select 1 from target), exists (select 1 from target where is_repo
     ),
 )
 
-unbookmark_post = run("delete from bookmarks where user_id = :user_id and post_id = :post_id and author_id = :author_id")
+unbookmark_post = run(
+    "delete from bookmarks where user_id = :user_id and post_id = :post_id and author_id = :author_id"
+)
 
 # The row at the reposter's home decides: it is there once, so a second repost of the same post writes nothing.
 repost_post = run("""

@@ -127,7 +127,5 @@ list_bookmarks = many(
 
 list_my_likes = many(
     PostRow,
-    completed(
-        fill(_OF_MINE, table="user_likes", position="like_id", columns=columns("post"), visible=visible("post"))
-    ),
+    completed(fill(_OF_MINE, table="user_likes", position="like_id", columns=columns("post"), visible=visible("post"))),
 )
