@@ -30,8 +30,10 @@ class HttpPolicy:
 class Gate:
     """Recognises the asker and charges the request to a budget. Holds no connection and runs no statement."""
 
-    def __init__(self, authenticate: Authenticate, limits: Limits, budgets: LimitPolicy, policy: HttpPolicy) -> None:
-        """`authenticate` turns an access token into its actor, or raises `NotSignedIn`."""
+    def __init__(
+        self, authenticate: Authenticate, limits: Limits, budgets: LimitPolicy | None, policy: HttpPolicy
+    ) -> None:
+        """`authenticate` turns an access token into its actor, or raises `NotSignedIn`. Without `budgets` nothing is limited."""
         self._authenticate = authenticate
         self._limits = limits
         self._budgets = budgets
@@ -68,6 +70,8 @@ class Gate:
 
     async def charge(self, door: Door, actor: Actor | None, client: Client) -> Decision | None:
         """Charge the request; None when this door is free. The caller refuses when it was not allowed."""
+        if self._budgets is None:
+            return None
         demands = self._budgets.demands(door.limit, door.cost, door.extras, actor, address=client.address)
         if not demands:
             return None

@@ -1,0 +1,227 @@
+"""The table of contents: settings → platform → modules, by hand, in order. Nothing here connects before `House.open`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tenfold import __version__
+from tenfold.kit.clock import Clock
+from tenfold.modules.feed.manifest import module as feed
+from tenfold.modules.feed.shapes import FeedPolicy
+from tenfold.modules.identity import AccessTokens, IdentityPolicy, Keyring, PasswordPolicy, Passwords, attach, catch_up
+from tenfold.modules.identity.manifest import module as identity
+from tenfold.platform.announcer import Announcer
+from tenfold.platform.audit.manifest import module as audit
+from tenfold.platform.bus import Bus
+from tenfold.platform.bus.manifest import module as bus
+from tenfold.platform.bus.postgres import PostgresBus
+from tenfold.platform.cache import Cache
+from tenfold.platform.cache.memory import MemoryCache
+from tenfold.platform.db import Database, Migrations, PoolSizes, Source
+from tenfold.platform.db.manifest import module as db
+from tenfold.platform.exports import Exports
+from tenfold.platform.http.app import Application, build_router
+from tenfold.platform.http.doors import Door
+from tenfold.platform.http.gate import Gate, HttpPolicy
+from tenfold.platform.http.manifest import module as http
+from tenfold.platform.http.openapi import document_of
+from tenfold.platform.http.standing import standing_handlers
+from tenfold.platform.jobs.manifest import module as jobs
+from tenfold.platform.jobs.pgqueuer import Queue
+from tenfold.platform.jobs.registry import Registry
+from tenfold.platform.jobs.worker import Worker
+from tenfold.platform.limits import Limits, Rate
+from tenfold.platform.limits.memory import MemoryLimits
+from tenfold.platform.limits.policy import LimitPolicy
+from tenfold.platform.mail import Mailer
+from tenfold.platform.mail.folder import FolderMailer
+from tenfold.platform.mail.smtp import SmtpMailer
+from tenfold.platform.module import Module
+from tenfold.platform.observe.health import Check, readiness
+from tenfold.platform.parts import Parts
+from tenfold.platform.realtime import Realtime
+from tenfold.platform.realtime.lobby import Authenticated, Lobby, SessionRules
+from tenfold.platform.realtime.memory import MemoryRealtime
+from tenfold.platform.realtime.relay import RelayedRealtime
+from tenfold.platform.realtime.websocket import RealtimeEndpoint
+from tenfold.settings import Settings
+
+MODULES: tuple[Module, ...] = (db, bus, jobs, audit, http, identity, feed)
+"""Everything that brings tables, doors, jobs or statements: parts of the platform first, then modules from the lowest floor up."""
+
+
+def migration_sources(modules: Iterable[Module] = MODULES) -> list[Source]:
+    """The migrations of every part and module, in the order in which they are applied."""
+    return [Source(module.name, module.migrations) for module in modules if module.migrations is not None]
+
+
+class House:
+    """One process's worth of Tenfold, built from settings. `open` connects it, `close` lets go in the reverse order."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        dsn: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        modules: Sequence[Module] = MODULES,
+        clock: Clock | None = None,
+        mailer: Mailer | None = None,
+        alone: bool = False,
+    ) -> None:
+        """`alone` says that this process serves and works by itself, so live messages need not travel over the bus."""
+        self.settings = settings
+        self.modules = modules
+        self.parts = Parts()
+        add = self.parts.add
+
+        self.clock = add(Clock, clock or Clock())
+        self.db = add(Database, Database(dsn, sizes=_pools(settings), clock=self.clock, **(options or {})))
+        self.migrations = add(Migrations, Migrations(self.db, migration_sources(modules)))
+        self.bus = add(Bus, PostgresBus(self.db))
+        self.cache = add(Cache, MemoryCache(settings.cache.max_bytes, clock=self.clock))
+        self.cache.attach(self.bus)
+        self.limits = add(Limits, MemoryLimits(self.clock))
+        self.hub = MemoryRealtime(
+            history_size=settings.realtime.history_size, history_ttl=settings.realtime.history_ttl
+        )
+        self.realtime = add(Realtime, self.hub if alone else RelayedRealtime(self.hub, self.bus))
+        self.mailer = add(Mailer, mailer or _mailer(settings))
+        add(Exports, Exports({module.name: module.export for module in modules if module.export is not None}))
+
+        self.registry = Registry(job for module in modules for job in module.all_jobs())
+        self.queue = add(Queue, Queue(self.db, self.registry))
+        self.db.outbox = Announcer(self.queue, self.bus, self.realtime)
+
+        policy = add(IdentityPolicy, _identity_policy(settings))
+        keyring = add(Keyring, Keyring(_keys(settings)))
+        self.passwords = add(Passwords, Passwords(PasswordPolicy(**settings.passwords.model_dump())))
+        self.tokens = add(AccessTokens, AccessTokens(keyring, policy=policy, clock=self.clock))
+        attach(self.bus, self.tokens, realtime=self.realtime, db=self.db)
+        add(FeedPolicy, FeedPolicy(**settings.feed.model_dump()))
+
+    async def open(self) -> None:
+        """Connect to the database and the bus, and learn what was revoked lately. Raises `Unavailable`."""
+        await self.db.open()
+        await self.bus.open()
+        await catch_up(self.db, self.tokens)
+
+    async def close(self) -> None:
+        """Let go of everything that `open` took."""
+        await self.bus.close()
+        await self.db.close()
+        self.passwords.close()
+
+    def doors(self) -> list[Door]:
+        """Every HTTP door, module by module."""
+        return [door for module in self.modules for door in module.doors()]
+
+    def gate(self) -> Gate:
+        """Who may come in at the doors, and what it costs."""
+        http_settings = self.settings.http
+        policy = HttpPolicy(
+            trusted_proxies=http_settings.trusted_proxies,
+            cors_origins=http_settings.cors_origins,
+            verified_only=frozenset(self.settings.identity.verified_only),
+            compression=http_settings.compression,
+            log_requests=self.settings.log.requests == "all",
+        )
+        budgets = _limit_policy(self.settings) if self.settings.limits.enabled else None
+        return Gate(self.tokens.authenticate, self.limits, budgets, policy)
+
+    def document(self) -> dict[str, Any]:
+        """The OpenAPI document of all doors."""
+        return document_of(
+            self.doors(), title=self.settings.identity.app_name, version=__version__, server=public_url(self.settings)
+        )
+
+    def socket(self) -> RealtimeEndpoint:
+        """The WebSocket endpoint of this process."""
+        numbers = self.settings.realtime
+        rules = SessionRules(
+            frame_size=numbers.max_frame, channels=numbers.channels, ping_interval=numbers.ping.total_seconds()
+        )
+        channels = [channel.bound(self.parts) for module in self.modules for channel in module.channels()]
+        lobby = Lobby(
+            self.hub, self._signed_in, channels=channels, rules=rules, clock=self.clock, version=f"tenfold {__version__}"
+        )
+        return RealtimeEndpoint(lobby, allowed_origins=self.settings.http.cors_origins, queue_size=numbers.queue)
+
+    def application(self, socket: RealtimeEndpoint) -> Application:
+        """The ASGI application: every door, the standing ones, and the socket."""
+        gate = self.gate()
+        router = build_router(self.doors(), self.parts, gate, standing_handlers(self.document(), self.checks))
+        return Application(router, gate.policy, socket)
+
+    def worker(self) -> Worker:
+        """What runs this process's share of the jobs."""
+        return Worker(
+            self.db,
+            self.queue,
+            self.parts,
+            bus=self.bus,
+            concurrency=self.settings.jobs.concurrency,
+            poll=self.settings.jobs.poll,
+        )
+
+    async def checks(self) -> Sequence[Check]:
+        """Whether this process can do its work: the database answers, its schema is ours, the disk has room."""
+        return await readiness(self.db, self.migrations, self.settings.data)
+
+    async def _signed_in(self, token: str) -> Authenticated:
+        return Authenticated(self.tokens.authenticate(token), self.tokens.expiry_of(token))
+
+
+def public_url(settings: Settings) -> str:
+    """Where people reach the installation: as the settings say, or where it listens."""
+    return settings.http.public_url or f"http://{settings.http.host}:{settings.http.port}"
+
+
+def _pools(settings: Settings) -> PoolSizes:
+    database = settings.database
+    return PoolSizes(
+        read=database.read_connections,
+        write=database.write_connections,
+        wait=database.wait,
+        read_timeout=database.read_timeout,
+        write_timeout=database.write_timeout,
+    )
+
+
+def _keys(settings: Settings) -> list[str]:
+    key = settings.tokens.key
+    return [secret.get_secret_value() for secret in ((key,) if key else ()) + settings.tokens.old_keys]
+
+
+def _identity_policy(settings: Settings) -> IdentityPolicy:
+    tokens = settings.tokens
+    named = settings.identity.model_dump(exclude={"verified_only", "reserved_handles"})
+    rates = {name: Rate(*value) for name, value in named.items() if isinstance(value, tuple)}
+    return IdentityPolicy(
+        **{**named, **rates},
+        public_url=public_url(settings),
+        issuer=tokens.issuer,
+        access_token_lasts=tokens.access_lifetime,
+        refresh_grace=tokens.refresh_grace,
+        remembered_tokens=tokens.remembered,
+        reserved_handles=IdentityPolicy.reserved_handles | frozenset(settings.identity.reserved_handles),
+    )
+
+
+def _limit_policy(settings: Settings) -> LimitPolicy:
+    named = settings.limits.model_dump(exclude={"enabled", "extras"})
+    extras = {name: Rate(*rate) for name, rate in settings.limits.extras.items()}
+    return LimitPolicy(**named, extras=extras)
+
+
+def _mailer(settings: Settings) -> Mailer:
+    mail = settings.mail
+    if mail.engine == "folder":
+        return FolderMailer(settings.data / "mail", sender=mail.sender)
+    return SmtpMailer(
+        mail.smtp_host,
+        mail.smtp_port,
+        sender=mail.sender,
+        user=mail.smtp_user,
+        password=mail.smtp_password.get_secret_value() if mail.smtp_password else None,
+        tls=mail.smtp_tls,
+    )

@@ -1,0 +1,102 @@
+"""`tenfold serve`: HTTP, realtime and background work in one process, with an embedded Postgres unless settings name one."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+import uvloop
+
+from tenfold.assembly import House
+from tenfold.entry.connect import database_of, house_of, open_house
+from tenfold.platform.http.server import bind, serving
+from tenfold.platform.observe import traces
+from tenfold.settings import Settings
+
+log = structlog.get_logger("tenfold.serve")
+Say = Callable[[str], None]
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end on uvloop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)
+
+
+async def serve(settings: Settings, say: Say) -> None:
+    """Everything in one process, until SIGINT or SIGTERM; requests in flight and jobs that run are finished."""
+    listener = bind(settings.http.host, settings.http.port)
+    with contextlib.closing(listener):
+        async with database_of(settings) as address:
+            house = House(settings, address.dsn, address.options, alone=True)
+            await open_house(house, migrate=True)
+            try:
+                async with answering(house, listener, say) as failed, working(house):
+                    await stop_asked(failed)
+            finally:
+                await house.close()
+
+
+async def web(settings: Settings, say: Say) -> None:
+    """HTTP and realtime only; jobs are left to workers."""
+    listener = bind(settings.http.host, settings.http.port)
+    with contextlib.closing(listener):
+        async with house_of(settings) as house, answering(house, listener, say) as failed:
+            await stop_asked(failed)
+
+
+async def work(settings: Settings, say: Say) -> None:
+    """Background work only."""
+    async with house_of(settings) as house, working(house):
+        say("Working. Stop with Ctrl+C.")
+        await stop_asked()
+
+
+@asynccontextmanager
+async def answering(house: House, listener: Any, say: Say) -> AsyncIterator["asyncio.Task[None]"]:
+    """Answer requests and sockets on a bound listener while the block runs."""
+    traces.configure(house.settings.traces.endpoint, house.settings.traces.ratio)
+    socket = house.socket()
+    grace = house.settings.http.shutdown_grace.total_seconds()
+    async with serving(house.application(socket), listener, grace=grace, drain=socket.drain) as task:
+        host, port = listener.getsockname()[:2]
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        say(f"Tenfold answers on {address}\n  API reference  {address}/docs\n  Health         {address}/ready")
+        log.info("answering", host=host, port=port)
+        yield task
+        say("Stopping: finishing what is in flight ...")
+
+
+@asynccontextmanager
+async def working(house: House) -> AsyncIterator[None]:
+    """Run jobs while the block runs, and finish those that run at its end."""
+    worker = house.worker()
+    await worker.start()
+    try:
+        yield
+    finally:
+        await worker.stop()
+
+
+async def stop_asked(failed: "asyncio.Task[None] | None" = None) -> None:
+    """Wait for SIGINT or SIGTERM, or for a task to fail. A second signal ends the process at once."""
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+
+    def ask() -> None:
+        asked.set()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ask)
+    waiting = asyncio.create_task(asked.wait())
+    tasks = {waiting} if failed is None else {waiting, failed}
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if failed is not None and failed.done():
+        failed.result()
