@@ -36,6 +36,7 @@ limit_decisions = Counter(
 jobs_run = Counter("tenfold_jobs", "Jobs run, by job and outcome.", ("job", "outcome"), registry=registry)
 job_seconds = Histogram("tenfold_job_seconds", "Time a job took.", ("job",), buckets=_FAST, registry=registry)
 queue_depth = Gauge("tenfold_queue_depth", "Jobs waiting, by job.", ("job",), registry=registry)
+queue_dead = Gauge("tenfold_queue_dead", "Dead letters, by job.", ("job",), registry=registry)
 queue_age_seconds = Gauge("tenfold_queue_age_seconds", "Age of the oldest job that is due.", registry=registry)
 sockets = Gauge("tenfold_realtime_sockets", "Open realtime connections.", registry=registry)
 publications = Counter("tenfold_realtime_publications", "Messages published to channels.", registry=registry)

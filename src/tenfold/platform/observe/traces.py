@@ -128,7 +128,7 @@ def configure(endpoint: str | None, ratio: float = 1.0, *, service: str = "tenfo
     share = TraceIdRatioBased(ratio)
     sampler = ParentBased(share, remote_parent_sampled=share)
     _provider = TracerProvider(resource=Resource({"service.name": service}), sampler=sampler, shutdown_on_exit=False)
-    _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint, timeout=5)))
+    _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint, timeout=3)))
     _tracer = _provider.get_tracer("tenfold")
 
 
