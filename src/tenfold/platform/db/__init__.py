@@ -5,10 +5,39 @@
     async with db.read() as tx:
         post = await find_post(tx, author_id=author_id, post_id=post_id)
 
-When the server is gone every call raises `Unavailable` (503 with Retry-After) within the pool's timeout; nothing is lost.
+When the server is gone every call raises `Unavailable` (503 with Retry-After) within the pool's timeout; nothing is
+lost.
 """
 
-from tenfold.platform.db.postgres import Database, PoolSizes, Read, Write
-from tenfold.platform.db.statements import Statement, batch, many, maybe, one, run
+from tenfold.platform.db.ledger import ChangedMigration, NewerDatabase
+from tenfold.platform.db.migration_files import MalformedMigration, Migration, MissingMigration, Source
+from tenfold.platform.db.migrations import MigrationFailed, Migrations, Standing, UnfinishedBackfill
+from tenfold.platform.db.postgres import Announcements, Database, Outbox, PoolSizes, Read, Write
+from tenfold.platform.db.statements import Batch, NoRow, Statement, batch, many, maybe, one, run
 
-__all__ = ["Database", "PoolSizes", "Read", "Statement", "Write", "batch", "many", "maybe", "one", "run"]
+__all__ = [
+    "Announcements",
+    "Batch",
+    "ChangedMigration",
+    "Database",
+    "MalformedMigration",
+    "Migration",
+    "MigrationFailed",
+    "Migrations",
+    "MissingMigration",
+    "NewerDatabase",
+    "NoRow",
+    "Outbox",
+    "PoolSizes",
+    "Read",
+    "Source",
+    "Standing",
+    "Statement",
+    "UnfinishedBackfill",
+    "Write",
+    "batch",
+    "many",
+    "maybe",
+    "one",
+    "run",
+]
