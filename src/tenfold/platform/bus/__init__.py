@@ -1,14 +1,16 @@
 """The bus: short signals to every process of the installation (a revoked session, a dropped cache tag), at most once.
 
-A signal given to a transaction (`tx.signal(topic, payload)`) leaves with its commit. Signals only hasten what the database
-already says, so a lost one delays an effect and never prevents it: subscribers that need certainty also re-read on `Reconnected`.
+A signal given to a transaction (`tx.signal(topic, payload)`) leaves with its commit. Signals only hasten what the
+database already says, so a lost one delays an effect and never prevents it: whoever needs certainty also reads again
+after a gap (`on_gap`). When its server is gone, only haste is lost, and the gap is told when it is back.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import asyncpg
+if TYPE_CHECKING:
+    from tenfold.platform.db import Write
 
 Listener = Callable[[Any], Awaitable[None] | None]
 
@@ -25,8 +27,8 @@ class Bus(ABC):
         """Call this when signals may have been missed (the connection was lost and is back)."""
 
     @abstractmethod
-    async def send_in(self, connection: "asyncpg.Connection", signals: list[tuple[str, Any]]) -> None:
-        """Hand signals to an open transaction: they are delivered when it commits, and only then."""
+    async def send_in(self, tx: "Write", signals: list[tuple[str, Any]]) -> None:
+        """Hand signals to an open transaction: they are delivered, in this order, when it commits, and only then."""
 
     @abstractmethod
     async def send(self, topic: str, payload: object) -> None:
