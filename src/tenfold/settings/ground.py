@@ -80,9 +80,11 @@ class Limits(Section):
 class Jobs(Section):
     """Background work in each worker."""
 
-    concurrency: int = Field(default=10, ge=1, le=1000, description="Jobs that a process runs at a time.")
+    concurrency: int = Field(
+        default=6, ge=1, le=1000, description="Jobs that a process runs at a time; fewer than its connections to write."
+    )
     poll: Span = Field(
-        default=timedelta(seconds=5), description="How often the queue is read when nothing wakes the worker."
+        default=timedelta(milliseconds=250), description="How often the queue is read when nothing wakes the worker."
     )
 
 

@@ -2,14 +2,15 @@
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 
-from tenfold.kit.refusals import Unavailable
-from tenfold.platform.db import Database, one
+from tenfold.kit.refusals import CannotStart, Unavailable
+from tenfold.platform.db import Database, Migrations, one
 
 LEAST_ROOM = 256 * 1024**2
 
@@ -24,7 +25,17 @@ class Check(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-Question = Callable[[], Awaitable[Check]]
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something to ask, and what it is called in the answer."""
+
+    name: str
+    ask: Callable[[], Awaitable[Check]]
+
+
+async def readiness(db: Database, migrations: Migrations, folder: Path) -> list[Check]:
+    """Whether a process can take requests: the database answers, its schema is this code's, the disk has room."""
+    return await ask([database_answers(db), migrations_are_current(migrations), disk_has_room(folder)])
 
 
 async def ask(questions: Iterable[Question], *, timeout: timedelta = timedelta(seconds=3)) -> list[Check]:
@@ -33,14 +44,13 @@ async def ask(questions: Iterable[Question], *, timeout: timedelta = timedelta(s
 
 
 async def _answer(question: Question, seconds: float) -> Check:
-    name = getattr(question, "name", "") or getattr(question, "__name__", "check")
     try:
         async with asyncio.timeout(seconds):
-            return await question()
+            return await question.ask()
     except TimeoutError:
-        return Check(name, False, f"no answer within {seconds:g} s")
+        return Check(question.name, False, f"no answer within {seconds:g} s")
     except Exception as error:  # whatever is wrong, the answer is no; the type is all that a stranger may learn
-        return Check(name, False, type(error).__name__)
+        return Check(question.name, False, type(error).__name__)
 
 
 def database_answers(db: Database) -> Question:
@@ -54,32 +64,35 @@ def database_answers(db: Database) -> Question:
             return Check("database", False, error.title())
         return Check("database", True)
 
-    return database
+    return Question("database", database)
 
 
-def migrations_are_current(pending: Callable[[], Awaitable[Sequence[object]]]) -> Question:
-    """Whether no migration of this code is left to apply. Once so, it stays so and is not asked again."""
-    current = False
+def migrations_are_current(migrations: Migrations) -> Question:
+    """Whether no migration of this code is left to apply, and none that it does not know was applied."""
 
-    async def migrations() -> Check:
-        nonlocal current
-        if not current:
-            left = len(await pending())
-            if left:
-                return Check("migrations", False, f"{left} to apply: run `tenfold migrate`")
-            current = True
-        return Check("migrations", True)
+    async def schema() -> Check:
+        try:
+            left = len(await migrations.pending())
+        except CannotStart as error:
+            return Check("migrations", False, str(error))
+        return Check("migrations", True) if not left else Check("migrations", False, f"{left} left: `tenfold migrate`")
 
-    return migrations
+    return Question("migrations", schema)
 
 
 def disk_has_room(folder: Path, *, at_least: int = LEAST_ROOM) -> Question:
     """Whether the disk of the data folder has that many bytes left."""
 
     async def disk() -> Check:
-        free = (await asyncio.to_thread(shutil.disk_usage, folder)).free
+        free = await asyncio.to_thread(_free_bytes, folder)
         if free < at_least:
             return Check("disk", False, f"{free // 1024**2} MiB left, {at_least // 1024**2} needed")
         return Check("disk", True)
 
-    return disk
+    return Question("disk", disk)
+
+
+def _free_bytes(folder: Path) -> int:
+    """The room on the disk of a folder, or of where it will be made."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return shutil.disk_usage(there).free
