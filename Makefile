@@ -44,6 +44,7 @@ laws: install-dev ## Which room may import which
 
 docs: install-dev ## Write the generated pages of docs/ anew
 	@$(BIN)/tenfold show settings --markdown > docs/settings.md
+	@$(BIN)/python -m tenfold.entry.reference > docs/reference.md
 
 lock: ## Resolve the dependencies anew into the lock files
 	@sh scripts/lock.sh

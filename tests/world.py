@@ -125,7 +125,7 @@ class World:
     @property
     def mails(self) -> list[Any]:
         """Every mail that was sent, oldest first."""
-        return self.mailer.sent
+        return self.mailer.mails
 
     @property
     def visitor(self) -> Person:
@@ -168,11 +168,7 @@ async def worlds(
     house = House(
         chosen, address.dsn, address.options, modules=[*MODULES, *extra], clock=clock, mailer=mailer, alone=True
     )
-    if extra:
-        await house.db.open()
-        await house.migrations.apply()
-        await house.db.close()
-    await house.open()
+    await house.open(migrate=bool(extra))
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
     socket = house.socket()

@@ -5,6 +5,7 @@ from typing import Any
 
 from tenfold import __version__
 from tenfold.kit.clock import Clock
+from tenfold.kit.refusals import CannotStart
 from tenfold.modules.feed.manifest import module as feed
 from tenfold.modules.feed.shapes import FeedPolicy
 from tenfold.modules.identity import AccessTokens, IdentityPolicy, Keyring, PasswordPolicy, Passwords, attach, catch_up
@@ -34,7 +35,7 @@ from tenfold.platform.limits.memory import MemoryLimits
 from tenfold.platform.limits.policy import LimitPolicy
 from tenfold.platform.mail import Mailer
 from tenfold.platform.mail.folder import FolderMailer
-from tenfold.platform.mail.smtp import SmtpMailer
+from tenfold.platform.mail.smtp import SmtpMailer, SmtpServer
 from tenfold.platform.module import Module
 from tenfold.platform.observe.health import Check, readiness
 from tenfold.platform.parts import Parts
@@ -85,7 +86,7 @@ class House:
             history_size=settings.realtime.history_size, history_ttl=settings.realtime.history_ttl
         )
         self.realtime = add(Realtime, self.hub if alone else RelayedRealtime(self.hub, self.bus))
-        self.mailer = add(Mailer, mailer or _mailer(settings))
+        self.mailer = add(Mailer, mailer or _mailer(settings, self.clock))
         add(Exports, Exports({module.name: module.export for module in modules if module.export is not None}))
 
         self.registry = Registry(job for module in modules for job in module.all_jobs())
@@ -99,9 +100,16 @@ class House:
         attach(self.bus, self.tokens, realtime=self.realtime, db=self.db)
         add(FeedPolicy, FeedPolicy(**settings.feed.model_dump()))
 
-    async def open(self) -> None:
-        """Connect to the database and the bus, and learn what was revoked lately. Raises `Unavailable`."""
+    async def open(self, *, migrate: bool = False) -> None:
+        """Connect to the database and the bus, and learn what was revoked lately.
+
+        Raises `Unavailable` when there is no database, `CannotStart` when its schema is not ours and `migrate` is not given.
+        """
         await self.db.open()
+        if migrate:
+            await self.migrations.apply()
+        elif pending := await self.migrations.pending():
+            raise CannotStart(f"The database lacks {len(pending)} migrations of this version; run `tenfold migrate` first.")
         await self.bus.open()
         await catch_up(self.db, self.tokens)
 
@@ -213,15 +221,15 @@ def _limit_policy(settings: Settings) -> LimitPolicy:
     return LimitPolicy(**named, extras=extras)
 
 
-def _mailer(settings: Settings) -> Mailer:
+def _mailer(settings: Settings, clock: Clock) -> Mailer:
     mail = settings.mail
     if mail.engine == "folder":
-        return FolderMailer(settings.data / "mail", sender=mail.sender)
-    return SmtpMailer(
-        mail.smtp_host,
-        mail.smtp_port,
-        sender=mail.sender,
-        user=mail.smtp_user,
+        return FolderMailer(settings.data / "mail", mail.sender, clock)
+    server = SmtpServer(
+        host=mail.smtp_host,
+        port=mail.smtp_port,
+        username=mail.smtp_user,
         password=mail.smtp_password.get_secret_value() if mail.smtp_password else None,
-        tls=mail.smtp_tls,
+        security=mail.smtp_tls,
     )
+    return SmtpMailer(server, mail.sender, clock)

@@ -34,17 +34,8 @@ async def house_of(settings: Settings, *, migrate: bool = False, **options: Any)
     """
     async with database_of(settings, join=True) as address:
         house = House(settings, address.dsn, address.options, **options)
-        await open_house(house, migrate=migrate)
         try:
+            await house.open(migrate=migrate)
             yield house
         finally:
             await house.close()
-
-
-async def open_house(house: House, *, migrate: bool) -> None:
-    """Bring the schema up to date or see that it is, then open. Raises `CannotStart` or `Unavailable`."""
-    if migrate:
-        await house.migrations.apply()
-    else:
-        await house.migrations.must_be_current()
-    await house.open()

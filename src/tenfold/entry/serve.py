@@ -11,7 +11,7 @@ import structlog
 import uvloop
 
 from tenfold.assembly import House
-from tenfold.entry.connect import database_of, house_of, open_house
+from tenfold.entry.connect import database_of, house_of
 from tenfold.platform.http.server import bind, serving
 from tenfold.platform.observe import traces
 from tenfold.settings import Settings
@@ -32,8 +32,8 @@ async def serve(settings: Settings, say: Say) -> None:
     with contextlib.closing(listener):
         async with database_of(settings) as address:
             house = House(settings, address.dsn, address.options, alone=True)
-            await open_house(house, migrate=True)
             try:
+                await house.open(migrate=True)
                 async with answering(house, listener, say) as failed, working(house):
                     await stop_asked(failed)
             finally:
