@@ -2,22 +2,28 @@
 
 from uuid import UUID
 
+from tenfold.modules.feed.queries.fragments import fill, meets
 from tenfold.modules.feed.shapes import UserCounts
-from tenfold.platform.db import many, one, run
+from tenfold.platform.db import many, maybe, one, run
 
 # Folding and reconciling both change bases. One at a time: a reconciliation that waited for a fold's row would write what
 # it counted before the fold.
 lock_counts = run("select pg_advisory_xact_lock(7301150200)")
 
-count_user = one(
-    UserCounts,
-    """
-select coalesce(base.posts, 0) + coalesce(pending.posts, 0),
-       coalesce(base.followers, 0) + coalesce(pending.followers, 0),
-       coalesce(base.following, 0) + coalesce(pending.following, 0)
+_COUNT_USER = """
+select coalesce(base.posts, 0) + coalesce(pending.posts, 0) as posts,
+       coalesce(base.followers, 0) + coalesce(pending.followers, 0) as followers,
+       coalesce(base.following, 0) + coalesce(pending.following, 0) as following
   from (select sum(posts)::int as posts, sum(followers)::int as followers, sum(following)::int as following
           from user_count_deltas where user_id = :user_id) pending
-  left join user_counts base on base.user_id = :user_id""",
+  left join user_counts base on base.user_id = :user_id"""
+
+count_user = one(UserCounts, _COUNT_USER)
+
+# The same for somebody else to see: no row across a block, or for somebody hidden.
+show_counts = maybe(
+    UserCounts,
+    fill("{count} where {meets}", count=_COUNT_USER, meets=meets("owner").replace("owner.author_id", ":user_id")),
 )
 
 # What a transaction has not committed yet is not seen, so not deleted: it waits for the next fold.

@@ -52,15 +52,17 @@ shown as (
      where {visible_original}
 )
 select shown.embedded, shown.position, {shown_columns},
-       coalesce(base.likes, 0) + coalesce(pending.likes, 0), coalesce(base.reposts, 0) + coalesce(pending.reposts, 0),
-       coalesce(base.quotes, 0) + coalesce(pending.quotes, 0), coalesce(base.replies, 0) + coalesce(pending.replies, 0),
+       coalesce(base.likes, 0) + coalesce(pending.likes, 0) as likes,
+       coalesce(base.reposts, 0) + coalesce(pending.reposts, 0) as reposts,
+       coalesce(base.quotes, 0) + coalesce(pending.quotes, 0) as quotes,
+       coalesce(base.replies, 0) + coalesce(pending.replies, 0) as replies,
        (select true from user_likes mine
-         where mine.user_id = :viewer_id and mine.post_id = shown.post_id) is not null,
+         where mine.user_id = :viewer_id and mine.post_id = shown.post_id) is true as liked,
        (select true from bookmarks mine
-         where mine.user_id = :viewer_id and mine.post_id = shown.post_id) is not null,
+         where mine.user_id = :viewer_id and mine.post_id = shown.post_id) is true as bookmarked,
        (select true from user_reposts mine
-         where mine.user_id = :viewer_id and mine.post_id = shown.post_id) is not null,
-       {follows_shown} is not null{more}
+         where mine.user_id = :viewer_id and mine.post_id = shown.post_id) is true as reposted,
+       {follows_shown} is true as follows_author{more}
   from {source}
   left join lateral (select likes, reposts, quotes, replies from post_counts counts
                       where counts.author_id = shown.author_id and counts.post_id = shown.post_id limit 1) base on true

@@ -14,11 +14,11 @@ lock_pair = run(
 find_relationship = one(
     Relationship,
     """
-select (select true from follows where follower_id = :user_id and followee_id = :other_id) is not null,
-       (select true from followers where user_id = :user_id and follower_id = :other_id) is not null,
-       (select true from blocks where user_id = :user_id and other_id = :other_id and side = 'out') is not null,
-       (select true from blocks where user_id = :user_id and other_id = :other_id and side = 'in') is not null,
-       mute.user_id is not null, mute.until
+select (select true from follows where follower_id = :user_id and followee_id = :other_id) is true as following,
+       (select true from followers where user_id = :user_id and follower_id = :other_id) is true as followed_by,
+       (select true from blocks where user_id = :user_id and other_id = :other_id and side = 'out') is true as blocking,
+       (select true from blocks where user_id = :user_id and other_id = :other_id and side = 'in') is true as blocked_by,
+       mute.user_id is not null as muting, mute.until as muted_until
   from (select 1) nobody
   left join mutes mute on mute.user_id = :user_id and mute.muted_id = :other_id
        and (mute.until is null or mute.until > :now)""",
@@ -70,10 +70,13 @@ on conflict (user_id, muted_id) do update set until = excluded.until""")
 
 delete_mute = run("delete from mutes where user_id = :user_id and muted_id = :other_id")
 
+# Whose list it is: looked up once, since nothing in it depends on the row.
+_MEETS_OWNER = meets("owner").replace("owner.author_id", ":user_id")
+
 _PEOPLE = """
-select person.follow_id, person.{other_id}
+select person.follow_id as position, person.{other_id} as user_id
   from {table} person
- where person.{owner_id} = :user_id and person.follow_id < :before and {meets}
+ where person.{owner_id} = :user_id and person.follow_id < :before and {meets} and {meets_owner}
  order by person.follow_id desc limit :limit"""
 
 list_followers = many(
@@ -84,6 +87,7 @@ list_followers = many(
         owner_id="user_id",
         other_id="follower_id",
         meets=meets("person").replace("person.author_id", "person.follower_id"),
+        meets_owner=_MEETS_OWNER,
     ),
 )
 
@@ -95,19 +99,20 @@ list_following = many(
         owner_id="follower_id",
         other_id="followee_id",
         meets=meets("person").replace("person.author_id", "person.followee_id"),
+        meets_owner=_MEETS_OWNER,
     ),
 )
 
 list_blocks = many(
     OtherRow,
     """
-select other_id, created_at, null::timestamptz from blocks
+select other_id as user_id, created_at as since, null::timestamptz as until from blocks
  where user_id = :user_id and side = 'out' and other_id > :after order by other_id limit :limit""",
 )
 
 list_mutes = many(
     OtherRow,
     """
-select muted_id, created_at, until from mutes
+select muted_id as user_id, created_at as since, until from mutes
  where user_id = :user_id and muted_id > :after and (until is null or until > :now) order by muted_id limit :limit""",
 )

@@ -97,7 +97,7 @@ select reader.user_id,
        (select true from posts original
          where original.author_id = coalesce(post.repost_of_author_id, post.quote_of_author_id)
            and original.post_id = coalesce(post.repost_of_id, post.quote_of_id)
-           and {original_visible}) is not null
+           and {original_visible}) is true as sees_original
   from posts post
  cross join unnest(:reader_ids::uuid[]) as reader(user_id)
  where post.author_id = :author_id and post.post_id = :post_id
@@ -127,4 +127,11 @@ show_author = run("delete from hidden_authors where author_id = :author_id")
 is_meetable = maybe(
     bool,
     fill("select true from (select :author_id::uuid as author_id) other where {meets}", meets=meets("other")),
+)
+
+list_followers_after = many(
+    UUID,
+    """
+select follower_id from followers where user_id = :author_id and follower_id > :after
+ order by follower_id limit :limit""",
 )

@@ -92,7 +92,7 @@ with target as materialized (
     select post.post_id from posts post
      where post.author_id = :author_id and post.post_id = :post_id and {visible}
 )
-select person.{position}, person.{author_id}
+select person.{position} as position, person.{author_id} as user_id
   from {table} person
  where person.author_id = :author_id and person.post_id = (select post_id from target) and person.{position} < :before
    and {meets}
@@ -127,7 +127,7 @@ may_see_post = one(
     fill(
         """
 select (select true from posts post where post.author_id = :author_id and post.post_id = :post_id and {visible}
-       ) is not null""",
+       ) is true""",
         visible=visible("post"),
     ),
 )

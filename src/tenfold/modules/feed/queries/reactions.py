@@ -27,7 +27,8 @@ like_post = one(
     insert into post_count_deltas (author_id, post_id, delta_id, likes)
     select author_id, post_id, :like_id, 1 from liked
 )
-select exists (select 1 from target), exists (select 1 from target where is_repost), exists (select 1 from liked)""",
+select exists (select 1 from target) as seen, exists (select 1 from target where is_repost) as is_repost,
+       exists (select 1 from liked) as changed""",
         visible=visible("post"),
     ),
 )
@@ -50,7 +51,8 @@ bookmark_post = one(
     select :viewer_id, post_id, author_id, :bookmark_id from target where not is_repost
     on conflict do nothing returning post_id
 )
-select exists (select 1 from target), exists (select 1 from target where is_repost), exists (select 1 from kept)""",
+select exists (select 1 from target) as seen, exists (select 1 from target where is_repost) as is_repost,
+       exists (select 1 from kept) as changed""",
         visible=visible("post"),
     ),
 )

@@ -1,6 +1,6 @@
 """Statements that clear away: the graves of deleted posts, everything of an erased person, and the copy one may take along."""
 
-from tenfold.modules.feed.shapes import Kept, Ref
+from tenfold.modules.feed.shapes import Kept, OtherRow, PersonRow, Ref
 from tenfold.platform.db import many, run
 
 list_graves = many(
@@ -10,7 +10,8 @@ select author_id, post_id from posts where deleted_at is not null and deleted_at
  order by deleted_at limit :limit for update skip locked""",
 )
 
-# A deleted post's own row, and what others did with it. Bookmarks at other homes are skipped when listed.
+# A deleted post's own row, what others did with it, and their reposts of it, which have nothing to show any more. Bookmarks
+# at other homes stay; listing skips them.
 clear_graves = run("""
 with dead as materialized (
     select * from unnest(:author_ids::uuid[], :post_ids::uuid[]) as dead(author_id, post_id)
@@ -25,10 +26,17 @@ with dead as materialized (
     delete from quotes mark using dead where mark.author_id = dead.author_id and mark.post_id = dead.post_id
 ), unreposted as (
     delete from reposts mark using dead where mark.author_id = dead.author_id and mark.post_id = dead.post_id
-    returning mark.reposter_id, mark.post_id
+    returning mark.reposter_id, mark.post_id, mark.repost_id
 ), reposters as (
     delete from user_reposts mine using unreposted
      where mine.user_id = unreposted.reposter_id and mine.post_id = unreposted.post_id
+), repeated as (
+    delete from posts copy using unreposted
+     where copy.author_id = unreposted.reposter_id and copy.post_id = unreposted.repost_id
+    returning copy.author_id
+), lost as (
+    insert into user_count_deltas (user_id, delta_id, posts)
+    select author_id, :delta_id, -count(*) from repeated group by author_id
 ), pending as (
     delete from post_count_deltas delta using dead where delta.author_id = dead.author_id and delta.post_id = dead.post_id
 ), base as (
@@ -89,8 +97,23 @@ erase_pulled = run("delete from pulled_authors where author_id = :user_id")
 export_posts = many(
     Kept,
     """
-select post_id, author_id, body, visibility, lang, reply_to_id, repost_of_id, quote_of_id, created_at, edited_at
+select post_id, author_id, body, visibility, lang, reply_to_id as reply_to,
+       repost_of_id as repost_of, quote_of_id as quote_of, created_at, edited_at
   from posts where author_id = :user_id and deleted_at is null order by post_id""",
 )
 export_likes = many(Ref, "select author_id, post_id from user_likes where user_id = :user_id order by like_id")
 export_bookmarks = many(Ref, "select author_id, post_id from bookmarks where user_id = :user_id order by bookmark_id")
+export_follows = many(
+    PersonRow,
+    "select follow_id as position, followee_id as user_id from follows where follower_id = :user_id order by follow_id",
+)
+export_blocks = many(
+    OtherRow,
+    """
+select other_id as user_id, created_at as since, null::timestamptz as until from blocks
+ where user_id = :user_id and side = 'out' order by other_id""",
+)
+export_mutes = many(
+    OtherRow,
+    "select muted_id as user_id, created_at as since, until from mutes where user_id = :user_id order by muted_id",
+)
