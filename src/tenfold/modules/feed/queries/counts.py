@@ -86,7 +86,8 @@ with marks as (
      where author_id = any(:author_ids)
      union all select author_id, post_id, 0, 0, 0, 0 from post_counts where author_id = any(:author_ids)
 ), counted as (
-    select author_id, post_id, sum(likes) as likes, sum(reposts) as reposts, sum(quotes) as quotes, sum(replies) as replies
+    select author_id, post_id, sum(likes)::int as likes, sum(reposts)::int as reposts, sum(quotes)::int as quotes,
+           sum(replies)::int as replies
       from marks group by author_id, post_id
 )
 insert into post_counts as base (author_id, post_id, likes, reposts, quotes, replies)
@@ -105,7 +106,7 @@ with marks as (
      union all select user_id, -posts, -followers, -following from user_count_deltas where user_id = any(:author_ids)
      union all select user_id, 0, 0, 0 from user_counts where user_id = any(:author_ids)
 ), counted as (
-    select user_id, sum(posts) as posts, sum(followers) as followers, sum(following) as following
+    select user_id, sum(posts)::int as posts, sum(followers)::int as followers, sum(following)::int as following
       from marks group by user_id
 )
 insert into user_counts as base (user_id, posts, followers, following)
