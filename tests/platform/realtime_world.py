@@ -1,19 +1,20 @@
-"""A lobby with people in it, and the two ends a session can be held at: a wire that records, a client that counts."""
+"""A lobby with people in it, a wire that records what a session sends, and a clock that a test moves."""
 
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from tenfold.kit.actors import Actor
 from tenfold.kit.ids import new_id
 from tenfold.kit.refusals import NotSignedIn
 from tenfold.platform.observe.metrics import registry
 from tenfold.platform.realtime import Channel
-from tenfold.platform.realtime.codes import Disconnect
+from tenfold.platform.realtime.codes import Disconnect, ErrorReply
 from tenfold.platform.realtime.lobby import Authenticated, Lobby, SessionRules, TokenIsExpired
 from tenfold.platform.realtime.memory import MemoryRealtime
-from tenfold.platform.realtime.protocol import Reply, decode_replies
+from tenfold.platform.realtime.protocol import ConnectResult, Reply, SubscribeResult, decode_replies
 from tenfold.platform.realtime.session import Session
 
 
@@ -95,6 +96,28 @@ async def say(session: Session, frame: str | bytes) -> None:
     work = session.receive(frame)
     if work is not None:
         await work
+
+
+async def everybody(actor: Actor, room_id: UUID) -> bool:
+    return True
+
+
+async def connected(
+    world: RealtimeWorld, actor: Actor, **token: timedelta
+) -> tuple[Session, RecordingWire, ConnectResult]:
+    session, wire = world.session()
+    await say(session, f'{{"id":1,"connect":{{"token":"{world.token(actor, **token)}"}}}}')
+    reply = wire.take()[0]
+    assert reply.connect is not None
+    return session, wire, reply.connect
+
+
+async def subscribed(
+    session: Session, wire: RecordingWire, channel: str, more: str = ""
+) -> SubscribeResult | ErrorReply:
+    await say(session, f'{{"id":2,"subscribe":{{"channel":"{channel}"{more}}}}}')
+    reply = wire.take()[0]
+    return reply.subscribe or reply.error or ErrorReply(0)
 
 
 def metric(name: str, **labels: str) -> float:

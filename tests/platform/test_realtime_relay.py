@@ -1,66 +1,70 @@
 """Realtime over the bus: what is published in one process reaches the sockets of the others, once."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
 import msgspec
+import pytest
 
-from tenfold.platform.bus import Bus, Listener
+from tenfold.kit.actors import Actor
+from tenfold.kit.refusals import Unavailable
+from tenfold.platform.bus.memory import MemoryBus
 from tenfold.platform.realtime import codes, user_channel
+from tenfold.platform.realtime.codes import Disconnect
+from tenfold.platform.realtime.protocol import Publication, SubscribeResult
 from tenfold.platform.realtime.relay import RelayedRealtime
-from tests.platform.realtime_world import RealtimeWorld, person, say
+from tests.platform.realtime_world import RealtimeWorld, RecordingWire, person, say
 
 
-class Wires:
-    """The network between the processes of a test."""
+class Line(MemoryBus):
+    """The bus between the processes of a test, which can be torn."""
 
     def __init__(self) -> None:
-        self.listeners: list[tuple[str, Listener]] = []
-        self.sent: list[bytes] = []
-
-
-class WiredBus(Bus):
-    """A bus between parts of one test process; what it carries goes through JSON, as everywhere."""
-
-    def __init__(self, wires: Wires) -> None:
-        self._wires = wires
-
-    def listen(self, topic: str, listener: Listener) -> None:
-        self._wires.listeners.append((topic, listener))
-
-    def on_gap(self, callback: Any) -> None:
-        raise NotImplementedError
-
-    async def send_in(self, connection: Any, signals: list[tuple[str, Any]]) -> None:
-        raise NotImplementedError
+        super().__init__()
+        self.is_torn = False
+        self.sizes: list[int] = []
 
     async def send(self, topic: str, payload: object) -> None:
-        text = msgspec.json.encode(payload)
-        self._wires.sent.append(text)
-        for wanted, listener in self._wires.listeners:
-            heard = listener(msgspec.json.decode(text)) if wanted == topic else None
-            if heard is not None:
-                await heard
+        if self.is_torn:
+            raise Unavailable
+        self.sizes.append(len(msgspec.json.encode(payload)))
+        await super().send(topic, payload)
 
-    async def open(self) -> None:
-        raise NotImplementedError
+    async def settle(self) -> None:
+        """Wait until all that was sent has been heard."""
+        for _ in range(20):
+            await asyncio.sleep(0)
 
-    async def close(self) -> None:
-        raise NotImplementedError
+    async def tell_of_gap(self) -> None:
+        """As when its connection was lost and is back."""
+        await self._tell_of_gap()
 
 
 class Process:
-    """A hub of its own, wired to the others."""
+    """A hub of its own, on the line with the others."""
 
-    def __init__(self, wires: Wires) -> None:
+    def __init__(self, line: Line) -> None:
         self.world = RealtimeWorld()
-        self.live = RelayedRealtime(self.world.hub, WiredBus(wires))
+        self.live = RelayedRealtime(self.world.hub, line)
 
-    async def connect(self, actor):
+    async def connect(self, actor: Actor, sub: str = "{}") -> tuple[RecordingWire, SubscribeResult]:
+        """Somebody's socket in this process, and how its own channel began."""
         session, wire = self.world.session()
-        await say(session, f'{{"id":1,"connect":{{"token":"{self.world.token(actor)}"}}}}')
-        wire.take()
-        return wire
+        subs = f'"subs":{{"{user_channel(actor.id)}":{sub}}}'
+        await say(session, f'{{"id":1,"connect":{{"token":"{self.world.token(actor)}",{subs}}}}}')
+        reply = wire.take()[0].connect
+        assert reply is not None
+        return wire, reply.subs[user_channel(actor.id)]
+
+
+@pytest.fixture
+async def line() -> AsyncIterator[Line]:
+    line = Line()
+    await line.open()
+    yield line
+    await line.close()
 
 
 class Post(msgspec.Struct):
@@ -68,49 +72,104 @@ class Post(msgspec.Struct):
     likes: int
 
 
-async def test_a_publication_reaches_every_process_once() -> None:
+def publications(wire: RecordingWire) -> list[Publication]:
+    return [reply.push.pub for reply in wire.take() if reply.push and reply.push.pub]
+
+
+def ends(*wires: RecordingWire) -> list[Disconnect | None]:
+    return [wire.closed for wire in wires]
+
+
+async def test_a_publication_reaches_every_process_once(line: Line) -> None:
     """A worker without sockets publishes; so does the process that holds one."""
-    wires, ana = Wires(), person()
-    worker, web, web2 = Process(wires), Process(wires), Process(wires)
-    sockets = [await web.connect(ana), await web2.connect(ana)]
+    ana = person()
+    worker, web, web2 = Process(line), Process(line), Process(line)
+    sockets = [(await process.connect(ana))[0] for process in (web, web2)]
 
     await worker.live.publish([user_channel(ana.id)], Post(ana.id, 3))
-    await web.live.publish([user_channel(ana.id)], {1: "x"})
+    await line.settle()
+    await web.live.publish([user_channel(ana.id)], {1: msgspec.Raw(b'"x"')})
+    await line.settle()
 
     for socket in sockets:
-        publications = [reply.push.pub for reply in socket.take() if reply.push and reply.push.pub]
-        assert [publication.offset for publication in publications] == [1, 2]
-        assert msgspec.json.decode(publications[0].data, type=Post) == Post(ana.id, 3)
-        assert msgspec.json.decode(publications[1].data) == {"1": "x"}
+        heard = publications(socket)
+        assert [publication.offset for publication in heard] == [1, 2]
+        assert msgspec.json.decode(heard[0].data, type=Post) == Post(ana.id, 3)
+        assert msgspec.json.decode(heard[1].data) == {"1": "x"}
 
 
-async def test_a_disconnect_reaches_every_process() -> None:
+async def test_a_disconnect_reaches_every_process(line: Line) -> None:
     """A revoked session has sockets wherever the load balancer put them."""
-    wires, ana, bob = Wires(), person(), person()
-    worker, web = Process(wires), Process(wires)
-    ana_socket, bob_socket = await web.connect(ana), await web.connect(bob)
+    ana, bob = person(), person()
+    worker, web = Process(line), Process(line)
+    wires = [(await web.connect(who))[0] for who in (ana, bob)]
 
     await worker.live.disconnect(session_ids=[ana.session_id])
-    assert (ana_socket.closed, bob_socket.closed) == (codes.FORCE_DISCONNECT, None)
+    await line.settle()
+    assert ends(*wires) == [codes.FORCE_DISCONNECT, None]
     await worker.live.disconnect(user_ids=[bob.id])
-    assert bob_socket.closed == codes.FORCE_DISCONNECT
+    await line.settle()
+    assert ends(*wires) == [codes.FORCE_DISCONNECT, codes.FORCE_DISCONNECT]
 
 
-async def test_a_fan_out_is_cut_into_signals_that_a_bus_can_carry() -> None:
+async def test_a_fan_out_is_cut_into_signals_that_a_bus_can_carry(line: Line) -> None:
     """A post to a thousand followers; and nothing at all for none."""
-    wires, channels = Wires(), [user_channel(person().id) for _ in range(1000)]
-    worker, web = Process(wires), Process(wires)
-    last = person()
-    socket = await web.connect(last)
+    channels = [user_channel(person().id) for _ in range(1000)]
+    worker, web, last = Process(line), Process(line), person()
+    socket, _ = await web.connect(last)
 
-    await worker.live.publish([*channels, user_channel(last.id)], {"kind": "post"})
+    await worker.live.publish([*channels, user_channel(last.id)], {"kind": "post", "body": "x" * 1000})
     await worker.live.publish([], {"kind": "post"})
+    await line.settle()
 
-    assert len(wires.sent) == 16
-    assert max(map(len, wires.sent)) < 4000
-    assert len(socket.take()) == 1
+    assert len(line.sizes) == 8
+    assert max(line.sizes) < 7900
+    assert len(publications(socket)) == 1
 
 
-def test_every_channel_may_have_a_listener_elsewhere() -> None:
+async def test_who_comes_back_to_another_process_is_told_to_reload(line: Line) -> None:
+    """Positions belong to the process that gave them; in the same process they are good."""
+    ana = person()
+    web, web2 = Process(line), Process(line)
+    _, began = await web.connect(ana)
+    await web2.connect(ana)
+    position: dict[str, Any] = {"recover": True, "offset": began.offset, "epoch": began.epoch}
+    sub = msgspec.json.encode(position).decode()
+
+    _, same = await web.connect(ana, sub)
+    _, other = await web2.connect(ana, sub)
+
+    assert (same.recovered, other.recovered, other.was_recovering) == (True, False, True)
+
+
+@pytest.mark.parametrize("torn", ["sender", "listener"])
+async def test_after_a_loss_on_the_bus_nobody_believes_to_be_complete(line: Line, torn: str) -> None:
+    """Publishing goes on locally meanwhile; then listeners come back, are told `recovered: false`, and reload."""
+    ana = person()
+    worker, web = Process(line), Process(line)
+    wire, began = await web.connect(ana)
+    here, _ = await worker.connect(ana)
+
+    if torn == "sender":
+        line.is_torn = True
+        await worker.live.publish([user_channel(ana.id)], "lost")
+        line.is_torn = False
+        assert len(publications(here)) == 1
+        await worker.live.publish([user_channel(ana.id)], "told")
+        await line.settle()
+        assert here.closed is None
+    else:
+        await line.tell_of_gap()
+
+    assert wire.closed == codes.INSUFFICIENT_STATE
+    position: dict[str, Any] = {"recover": True, "offset": began.offset, "epoch": began.epoch}
+    wire, back = await web.connect(ana, msgspec.json.encode(position).decode())
+    assert (back.recovered, back.was_recovering) == (False, True)
+    await worker.live.publish([user_channel(ana.id)], "live")
+    await line.settle()
+    assert [bytes(publication.data) for publication in publications(wire)] == [b'"live"']
+
+
+async def test_every_channel_may_have_a_listener_elsewhere(line: Line) -> None:
     """So a fan-out that asks first must not skip anybody."""
-    assert Process(Wires()).live.listening(["user:1", "user:2"]) == ["user:1", "user:2"]
+    assert Process(line).live.listening(["user:1", "user:2"]) == ["user:1", "user:2"]

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from tenfold.platform.observe import metrics
 from tenfold.platform.realtime import Realtime, user_channel
-from tenfold.platform.realtime.codes import FORCE_DISCONNECT
+from tenfold.platform.realtime.codes import FORCE_DISCONNECT, INSUFFICIENT_STATE
 from tenfold.platform.realtime.protocol import Publication, StreamPosition, encode_data, encode_push
 from tenfold.platform.realtime.streams import Joined, Listener, Stream
 
@@ -77,6 +77,18 @@ class MemoryRealtime(Realtime):
             found += stream.listeners if stream else ()
         for listener in found:
             listener.end(FORCE_DISCONNECT)
+
+    def begin_anew(self) -> None:
+        """Forget every stream, because publications may be missing in them, and send all listeners away to come back.
+
+        They are told `recovered: false` then, and reload.
+        """
+        streams = list(self._streams.values())
+        self._streams.clear()
+        self._abandoned.clear()
+        self._remembering.clear()
+        for listener in {listener for stream in streams for listener in stream.listeners}:
+            listener.end(INSUFFICIENT_STATE)
 
     @contextmanager
     def arriving(self) -> Iterator[set[UUID]]:

@@ -9,18 +9,27 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from tenfold.kit.ids import new_id
+from tenfold.kit.refusals import Unavailable
 from tenfold.platform.bus import Bus
 from tenfold.platform.realtime import Realtime
+from tenfold.platform.realtime.memory import MemoryRealtime
+from tenfold.platform.realtime.protocol import encode_data
 
 TOPIC = "realtime"
-CHANNELS_PER_SIGNAL = 64
-"""A bus may carry little in one signal (Postgres: 8000 bytes), and a channel's name takes about 45 of them."""
+NAMES_PER_SIGNAL = 128
+"""A bus carries little in one signal at ease (Postgres: 8000 bytes), and a channel's name takes about 45 of them."""
+
+log = structlog.get_logger(__name__)
 
 
 class _Signal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one process tells the others. `missed` says that signals before this one were lost."""
+
     origin: str
+    missed: bool = False
     channels: list[str] = []
     data: Any = None
     session_ids: list[UUID] = []
@@ -28,23 +37,28 @@ class _Signal(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RelayedRealtime(Realtime):
-    """Does every deed in this process, through `local`, and in all others; its own signals it does not hear again."""
+    """Does every deed in this process, through `hub`, and in all others; its own signals it does not hear again.
 
-    def __init__(self, local: Realtime, bus: Bus) -> None:
+    The bus delivers at most once. When a signal may have been lost, the streams that lack it are begun anew and their
+    listeners sent away to come back and reload, so that nobody believes to be complete who is not.
+    """
+
+    def __init__(self, hub: MemoryRealtime, bus: Bus) -> None:
         """Listens to the bus, so build it before the bus is opened."""
-        self._local = local
+        self._hub = hub
         self._bus = bus
         self._origin = new_id().hex
+        self._has_missed = False
         bus.listen(TOPIC, self._hear)
+        bus.on_gap(hub.begin_anew)
 
     async def publish(self, channels: Iterable[str], data: object) -> None:
-        """Publish one message to each channel, here and elsewhere."""
+        """Publish one message to each channel, here and elsewhere; only here while the bus is away."""
         names = list(channels)
-        await self._local.publish(names, data)
-        plain = msgspec.to_builtins(data, str_keys=True) if names else None
-        for start in range(0, len(names), CHANNELS_PER_SIGNAL):
-            chunk = names[start : start + CHANNELS_PER_SIGNAL]
-            await self._send(_Signal(self._origin, channels=chunk, data=plain))
+        await self._hub.publish(names, data)
+        plain = msgspec.json.decode(encode_data(data)) if names else None
+        for start in range(0, len(names), NAMES_PER_SIGNAL):
+            await self._send(channels=names[start : start + NAMES_PER_SIGNAL], data=plain)
 
     def listening(self, channels: Iterable[str]) -> list[str]:
         """All of them: this process does not know who listens in the others."""
@@ -53,19 +67,28 @@ class RelayedRealtime(Realtime):
     async def disconnect(self, *, session_ids: Iterable[UUID] = (), user_ids: Iterable[UUID] = ()) -> None:
         """Close the connections of these sessions and users in every process."""
         sessions, users = list(session_ids), list(user_ids)
-        await self._local.disconnect(session_ids=sessions, user_ids=users)
-        for start in range(0, max(len(sessions), len(users)), CHANNELS_PER_SIGNAL):
-            part = slice(start, start + CHANNELS_PER_SIGNAL)
-            await self._send(_Signal(self._origin, session_ids=sessions[part], user_ids=users[part]))
+        await self._hub.disconnect(session_ids=sessions, user_ids=users)
+        for start in range(0, max(len(sessions), len(users)), NAMES_PER_SIGNAL):
+            part = slice(start, start + NAMES_PER_SIGNAL)
+            await self._send(session_ids=sessions[part], user_ids=users[part])
 
-    async def _send(self, signal: _Signal) -> None:
-        await self._bus.send(TOPIC, msgspec.to_builtins(signal))
+    async def _send(self, **content: Any) -> None:
+        signal = _Signal(self._origin, self._has_missed, **content)
+        try:
+            await self._bus.send(TOPIC, msgspec.to_builtins(signal))
+        except (Unavailable, OSError) as error:
+            self._has_missed = True
+            log.warning("realtime.not_relayed", error=str(error))
+        else:
+            self._has_missed = False
 
     async def _hear(self, payload: Any) -> None:
         signal = msgspec.convert(payload, _Signal)
         if signal.origin == self._origin:
             return
+        if signal.missed:
+            self._hub.begin_anew()
         if signal.channels:
-            await self._local.publish(signal.channels, signal.data)
+            await self._hub.publish(signal.channels, signal.data)
         if signal.session_ids or signal.user_ids:
-            await self._local.disconnect(session_ids=signal.session_ids, user_ids=signal.user_ids)
+            await self._hub.disconnect(session_ids=signal.session_ids, user_ids=signal.user_ids)

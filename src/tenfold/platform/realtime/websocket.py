@@ -26,12 +26,21 @@ class RealtimeEndpoint:
     """Answers WebSocket handshakes and carries one session on each.
 
     `queue_size` is how many bytes may wait for a reader: who is slower than that is disconnected, and recovers when it
-    comes back. `allowed_origins` are those of browsers' pages besides our own; `*` allows all, and so does a client
-    that sends no origin, since tokens are not sent by browsers on their own.
+    comes back. Who does not even read that within `close_timeout` is cut off. `allowed_origins` are those of browsers'
+    pages besides our own; `*` allows all, and so does a client that sends no origin, since no browser sends a token on
+    its own.
     """
 
-    def __init__(self, lobby: Lobby, *, allowed_origins: Collection[str] = (), queue_size: int = 1024 * 1024) -> None:
+    def __init__(
+        self,
+        lobby: Lobby,
+        *,
+        allowed_origins: Collection[str] = (),
+        queue_size: int = 1024 * 1024,
+        close_timeout: timedelta = timedelta(seconds=5),
+    ) -> None:
         self._lobby = lobby
+        self._close_timeout = close_timeout.total_seconds()
         self._allowed_origins = frozenset(allowed_origins)
         self._queue_size = queue_size
         self._open: set[_Connection] = set()
@@ -47,7 +56,7 @@ class RealtimeEndpoint:
             return
         subprotocol = SUBPROTOCOL if SUBPROTOCOL in scope.get("subprotocols", ()) else None
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
-        connection = _Connection(self._lobby, send, self._queue_size)
+        connection = _Connection(self._lobby, send, limit=self._queue_size, close_timeout=self._close_timeout)
         self._open.add(connection)
         self._wheel.add(connection.session, self._lobby.monotonic())
         if self._is_draining:
@@ -93,13 +102,23 @@ class RealtimeEndpoint:
 class _Connection:
     """The wire of one session: what waits to be written, and the task that writes it while there is something."""
 
-    __slots__ = ("_closing", "_frames", "_limit", "_reader", "_send", "_waiting", "_was_cut", "_writer", "session")
+    __slots__ = (
+        "_close_timeout",
+        "_closing",
+        "_frames",
+        "_limit",
+        "_reader",
+        "_send",
+        "_waiting",
+        "_was_cut",
+        "_writer",
+        "session",
+    )
 
-    CLOSE_TIMEOUT = 5.0
-
-    def __init__(self, lobby: Lobby, send: Send, limit: int) -> None:
+    def __init__(self, lobby: Lobby, send: Send, *, limit: int, close_timeout: float) -> None:
         self._send = send
         self._limit = limit
+        self._close_timeout = close_timeout
         self._frames: list[bytes] = []
         self._waiting = 0
         self._closing: Disconnect | None = None
@@ -138,7 +157,7 @@ class _Connection:
         """Close after what waits to be written, or without it if the other side does not read in time."""
         self._closing = disconnect
         self._write_soon()
-        asyncio.get_running_loop().call_later(self.CLOSE_TIMEOUT, self._cut)
+        asyncio.get_running_loop().call_later(self._close_timeout, self._cut)
 
     def lost(self) -> None:
         """The connection is gone."""
