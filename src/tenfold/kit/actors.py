@@ -16,3 +16,5 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     role: Role = "user"
     tier: int = 0
     verified: bool = False
+    second_factor_due: bool = False
+    """An administrator whose session has passed no second factor yet: until then the role is an ordinary user's."""

@@ -46,6 +46,10 @@ class Forbidden(Refusal):
     status = 403
 
 
+class SecondFactorDue(Forbidden):
+    """An administrator needs a second factor for this: enrol one at /v1/me/totp, then refresh the access token."""
+
+
 class NotFound(Refusal):
     """There is no such thing here."""
 

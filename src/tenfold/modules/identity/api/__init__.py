@@ -1,0 +1,1 @@
+"""The HTTP doors of identity, one file per subject."""

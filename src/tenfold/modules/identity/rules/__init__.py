@@ -1,0 +1,1 @@
+"""What is sensible and who may: pure functions, one file per subject."""
