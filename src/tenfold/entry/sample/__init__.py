@@ -1,0 +1,66 @@
+"""`tenfold sample`: a believable world to look at and to measure with, the same for the same seed."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import asyncpg
+
+from tenfold.assembly import House
+from tenfold.entry.sample.bulk import Bulk
+from tenfold.entry.sample.deeds import Deeds
+from tenfold.entry.sample.progress import Progress, silent
+from tenfold.entry.sample.world import World
+from tenfold.kit.refusals import CannotStart
+from tenfold.modules.feed.shapes import FeedPolicy
+from tenfold.platform.db import Write
+
+PASSWORD = "ten-fold-sample-world"  # noqa: S105 - it is printed
+_SMALL_USERS = 2_000
+_SMALL_POSTS = 40_000
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What was built: some handles to look at (their addresses end in `@example.com`), and everybody's password."""
+
+    users: int
+    posts: int
+    handles: tuple[str, ...]
+    password: str = PASSWORD
+
+
+async def run(
+    house: House,
+    *,
+    users: int,
+    posts: int | None = None,
+    seed: int = 7,
+    progress: Progress = silent,
+    bulk: bool | None = None,
+) -> Sampled:
+    """Build a world of so many people and posts (by default ten each) in an open house, ending at the present hour.
+
+    Small worlds are built through the modules' deeds, large ones with COPY; `bulk` decides otherwise. All or nothing
+    is written. Raises `CannotStart` when there is a sample already.
+    """
+    now = house.clock.now()
+    until = int((now - timedelta(minutes=1)).timestamp()) // 3600 * 3_600_000
+    world = World(users=users, posts=10 * users if posts is None else posts, seed=seed, until=until)
+    if bulk is None:
+        bulk = users > _SMALL_USERS or world.posts > _SMALL_POSTS
+    password_hash = await house.passwords.hash(PASSWORD)
+    build = (Bulk if bulk else Deeds)(world, password_hash=password_hash, policy=house.parts.get(FeedPolicy))
+    connection = await house.db.connect()
+    try:
+        async with connection.transaction():
+            await build.write(Write(connection, now), progress)
+        for module in house.modules:
+            for table in module.homes:
+                await connection.execute(f'vacuum (analyze) "{table}"')
+    except asyncpg.UniqueViolationError:
+        raise CannotStart("There is a sample world here already; use another data folder for another one.") from None
+    finally:
+        await connection.close()
+    famous = sorted(range(users), key=world.rank_of)[:_SHOWN]
+    return Sampled(users, world.posts, tuple(world.somebody(index).handle for index in famous))
