@@ -11,10 +11,9 @@ from tenfold.platform.db import Database, Write
 from tenfold.platform.events import Fact
 from tenfold.platform.jobs import DeadJob, Depth, Enqueued, Failure, JobQueue, Picked, queries
 from tenfold.platform.jobs.queries import Schedule
-from tenfold.platform.jobs.registry import Registry
+from tenfold.platform.jobs.registry import UNKNOWN, UNKNOWN_FOR, Registry
 from tenfold.platform.jobs.rhythm import name_of, next_after
 
-UNKNOWN_FOR = timedelta(hours=1)
 _LARGEST_ID = 2**63 - 1
 
 
@@ -121,7 +120,7 @@ class Queue(JobQueue):
 
     async def bury_unknown(self) -> int:
         """Make jobs that nobody has declared for an hour dead letters."""
-        error = {"error": msgspec.to_builtins(Failure("UnknownJob", "No such job is declared any more.", ""))}
+        error = {"error": msgspec.to_builtins(UNKNOWN)}
         async with self._db.write() as tx:
             return await queries.bury_unknown(
                 tx, known=self.registry.names, before=tx.now - UNKNOWN_FOR, now=tx.now, error=error

@@ -55,7 +55,7 @@ pick_jobs = many(
     update pgqueuer
        set status = 'picked', queue_manager_id = :worker, heartbeat = now(), updated = :now
      where id in (select id from orphaned union all select id from due)
-    returning id, priority, entrypoint, payload, headers, attempts
+    returning id, priority, entrypoint as job, payload, headers, attempts as failures
 """,
 )
 
@@ -104,8 +104,9 @@ beat = run("""
 list_dead = many(
     DeadJob,
     """
-    select id, entrypoint, convert_from(payload, 'UTF8'), attempts, updated,
-           headers -> 'error' ->> 'type', headers -> 'error' ->> 'message', headers -> 'error' ->> 'traceback'
+    select id, entrypoint as job, convert_from(payload, 'UTF8') as payload, attempts as failures, updated as died_at,
+           headers -> 'error' ->> 'type' as type, headers -> 'error' ->> 'message' as message,
+           headers -> 'error' ->> 'traceback' as traceback
       from pgqueuer
      where status = 'failed' and id < :before
      order by id desc
@@ -130,8 +131,9 @@ drop_dead = run("delete from pgqueuer where status = 'failed' and id = any(:ids:
 list_depths = many(
     Depth,
     """
-    select entrypoint, count(*) filter (where status = 'queued'), min(execute_after) filter (where status = 'queued'),
-           count(*) filter (where status = 'failed')
+    select entrypoint as job, count(*) filter (where status = 'queued') as waiting,
+           min(execute_after) filter (where status = 'queued') as oldest_at,
+           count(*) filter (where status = 'failed') as dead
       from pgqueuer
      where (status = 'queued' and execute_after <= :now) or status = 'failed'
      group by entrypoint
@@ -156,7 +158,7 @@ claim_due = many(
     Due,
     """
     select job, next_at,
-           exists (select from pgqueuer where entrypoint = job and status in ('queued', 'picked'))
+           exists (select from pgqueuer where entrypoint = job and status in ('queued', 'picked')) as is_busy
       from job_schedules
      where next_at <= :now and job = any(:known::text[])
        for update skip locked

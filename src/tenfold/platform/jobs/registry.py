@@ -1,15 +1,18 @@
 """The registry: every declared job by name, who follows which fact, and what a transaction's wishes become as rows."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from tenfold.platform.events import Fact
-from tenfold.platform.jobs import Enqueued, Job
+from tenfold.platform.jobs import Enqueued, Failure, Job
 from tenfold.platform.jobs.fairness import FairShares, to_rank
 from tenfold.platform.observe import logs, traces
+
+UNKNOWN = Failure("UnknownJob", "No such job is declared here.", "")
+UNKNOWN_FOR = timedelta(hours=1)
 
 
 class Row(msgspec.Struct, frozen=True):
