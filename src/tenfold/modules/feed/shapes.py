@@ -61,7 +61,7 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What an edit changes; what it does not name stays."""
 
     body: Annotated[str, msgspec.Meta(min_length=1, max_length=20_000)] | msgspec.UnsetType = msgspec.UNSET
-    lang: Annotated[str, msgspec.Meta(max_length=35)] | None | msgspec.UnsetType = msgspec.UNSET
+    lang: Annotated[str, msgspec.Meta(max_length=35)] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Counts(msgspec.Struct, frozen=True, gc=False):
@@ -155,7 +155,7 @@ class Relationship(msgspec.Struct, frozen=True):
 
 
 class PostRow(msgspec.Struct, frozen=True, gc=False):
-    """A row of any list of posts, flat; `position` is its place in the list, `embedded` marks originals that rows refer to."""
+    """A row of any list of posts, flat; `position` is its place in the list, `embedded` marks originals referred to."""
 
     embedded: bool
     position: UUID

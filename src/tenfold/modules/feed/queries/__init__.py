@@ -1,1 +1,1 @@
-"""Every SQL statement of the feed, by capability. Lists of posts share one tail that adds originals, counters and viewer state."""
+"""Every SQL statement of the feed, by capability. Lists of posts share one tail: originals, counters, viewer state."""

@@ -6,8 +6,8 @@ from tenfold.modules.feed.queries.fragments import fill, meets
 from tenfold.modules.feed.shapes import UserCounts
 from tenfold.platform.db import many, maybe, one, run
 
-# Folding and reconciling both change bases. One at a time: a reconciliation that waited for a fold's row would write what
-# it counted before the fold.
+# Folding and reconciling both change bases. One at a time: a reconciliation that waited for a fold's row would write
+# what it counted before the fold.
 lock_counts = run("select pg_advisory_xact_lock(7301150200)")
 
 _COUNT_USER = """

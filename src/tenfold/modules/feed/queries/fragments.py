@@ -1,8 +1,8 @@
 """Pieces of SQL that several statements share: who may see a post, and how a page of posts is completed.
 
-Look-ups are scalar sub-selects and laterals with a limit, never joins or EXISTS: the planner then has no join order to get
-wrong, and cannot trade twenty index probes for one scan of everything that a reader ever liked. They are tested with `is
-[not] true`: `is null` would be estimated to pass one row in 200, which turns an ordered index scan into a sort of everything.
+Look-ups are scalar sub-selects and laterals with a limit, never joins or EXISTS: the planner then has no join order to
+get wrong, and cannot trade twenty index probes for one scan of everything that a reader ever liked. They are tested
+with `is [not] true`: `is null` would be estimated to pass one row in 200, which turns ordered index scans into sorts.
 """
 
 POST_COLUMNS = """~.author_id, ~.post_id, ~.body, ~.visibility, ~.lang, ~.reply_to_author_id, ~.reply_to_id,
@@ -31,8 +31,8 @@ _ORIGINAL_VISIBLE = """(~.repost_of_id is null or (
          where original.author_id = ~.repost_of_author_id and original.post_id = ~.repost_of_id
            and {visible_original}{unmuted_original}) is true)"""
 
-# What of a followed author belongs into a home: replies only to people whom the reader also follows (or is), and reposts of
-# what the reader may see and has not muted.
+# What of a followed author belongs into a home: replies only to people whom the reader also follows (or is), and
+# reposts of what the reader may see and has not muted.
 _FOR_HOME = """~.deleted_at is null
     and (~.reply_to_author_id is null or ~.reply_to_author_id in (~.author_id, :viewer_id)
          or (select true from follows follow
@@ -121,8 +121,9 @@ def for_home(table: str) -> str:
 def completed(
     page: str, *, order: str = "order by shown.embedded, shown.position desc", source: str = "shown", more: str = ""
 ) -> str:
-    """The statement that answers with a page of posts: `page` is a list of CTEs whose last, named `page`, has a position
-    and the columns of a post; originals, counters and viewer state are added to its rows.
+    """The statement that answers with a page of posts: originals, counters and viewer state are added to its rows.
+
+    `page` is a list of CTEs; the last, named `page`, has a position and the columns of a post.
     """
     tail = fill(
         _TAIL,

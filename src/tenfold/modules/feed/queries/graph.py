@@ -4,8 +4,8 @@ from tenfold.modules.feed.queries.fragments import fill, meets
 from tenfold.modules.feed.shapes import OtherRow, PersonRow, Relationship
 from tenfold.platform.db import many, one, run
 
-# A follow and a block of the same two people, whoever starts it, must see each other: both take this lock first, and look
-# in a later statement, whose snapshot then has what the other committed.
+# A follow and a block of the same two people, whoever starts it, must see each other: both take this lock first, and
+# look in a later statement, whose snapshot then has what the other committed.
 lock_pair = run(
     "select pg_advisory_xact_lock(hashtextextended(least(:one_id::uuid, :other_id::uuid)::text"
     " || greatest(:one_id::uuid, :other_id::uuid)::text, 0))"
@@ -16,8 +16,10 @@ find_relationship = one(
     """
 select (select true from follows where follower_id = :user_id and followee_id = :other_id) is true as following,
        (select true from followers where user_id = :user_id and follower_id = :other_id) is true as followed_by,
-       (select true from blocks where user_id = :user_id and other_id = :other_id and side = 'out') is true as blocking,
-       (select true from blocks where user_id = :user_id and other_id = :other_id and side = 'in') is true as blocked_by,
+       (select true from blocks
+         where user_id = :user_id and other_id = :other_id and side = 'out') is true as blocking,
+       (select true from blocks
+         where user_id = :user_id and other_id = :other_id and side = 'in') is true as blocked_by,
        mute.user_id is not null as muting, mute.until as muted_until
   from (select 1) nobody
   left join mutes mute on mute.user_id = :user_id and mute.muted_id = :other_id

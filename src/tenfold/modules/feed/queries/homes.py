@@ -20,13 +20,15 @@ mark_stale = run("update homes set stale = true where user_id = any(:user_ids) a
 
 empty_home = run("delete from home_entries where user_id = :user_id")
 
-# The newest posts of everyone followed (pulled authors aside), at most `depth` each and `cap` in all. The floor rises to the
-# newest point at which either limit may have cut something off, so that what is kept has no gap; below it, readers pull.
+# The newest posts of everyone followed (pulled authors aside), at most `depth` each and `cap` in all. The floor rises
+# to the newest point at which either limit may have cut something off, so that what is kept has no gap; below it,
+# readers pull.
 rebuild_home = run("""
 with recent as materialized (
     select post.post_id, source.author_id, post.place
-      from (select followee_id as author_id from follows where follower_id = :user_id
-               and (select true from pulled_authors where pulled_authors.author_id = follows.followee_id) is not true) source
+      from (select followee_id as author_id from follows
+             where follower_id = :user_id
+               and (select true from pulled_authors pulled where pulled.author_id = followee_id) is not true) source
      cross join lateral (
             select post_id, row_number() over (order by post_id desc) as place from posts
              where posts.author_id = source.author_id and posts.deleted_at is null
@@ -49,7 +51,8 @@ update homes set stale = false, floor_id = (select post_id from floor) where use
 # Nothing happens unless the home holds more than `twice`; then the newest `cap` stay.
 trim_home = run("""
 with cut as materialized (
-    select post_id from (select post_id from home_entries where user_id = :user_id order by post_id desc limit :cap) kept
+    select post_id
+      from (select post_id from home_entries where user_id = :user_id order by post_id desc limit :cap) kept
      where (select count(*) from (select 1 from home_entries where user_id = :user_id limit :twice + 1) held) > :twice
      order by post_id limit 1
 ), raised as (
@@ -61,7 +64,8 @@ delete from home_entries using cut where user_id = :user_id and home_entries.pos
 list_idle_homes = many(
     UUID,
     """
-select user_id from homes where active and active_at < :before order by active_at limit :limit for update skip locked""",
+select user_id from homes where active and active_at < :before
+ order by active_at limit :limit for update skip locked""",
 )
 
 put_to_sleep = run("""
@@ -70,8 +74,8 @@ with asleep as (
 )
 delete from home_entries where user_id = any(:user_ids)""")
 
-# One batch of followers, in the order of their ids. An author who is pulled is not pushed; this statement's snapshot decides,
-# so that whoever reads later sees either the entry or the author among the pulled.
+# One batch of followers, in the order of their ids. An author who is pulled is not pushed; this statement's snapshot
+# decides, so that whoever reads later sees either the entry or the author among the pulled.
 push_to_followers = many(
     UUID,
     """
@@ -118,7 +122,8 @@ on conflict do nothing""")
 
 trim_public = run("""
 delete from public_posts where post_id < (
-    select post_id from (select post_id from public_posts order by post_id desc limit :cap) kept order by post_id limit 1)""")
+    select post_id from (select post_id from public_posts order by post_id desc limit :cap) kept
+     order by post_id limit 1)""")
 
 hide_author = run("insert into hidden_authors (author_id) values (:author_id) on conflict do nothing")
 

@@ -1,4 +1,4 @@
-"""Statements about posts: one by its address, lists that hang on an author or a post, and writing, editing, deleting."""
+"""Statements about posts: one by its address, lists that hang on an author or a post, writing, editing, deleting."""
 
 from tenfold.modules.feed.queries.fragments import columns, completed, fill, meets, original_visible, visible
 from tenfold.modules.feed.shapes import Edit, PersonRow, PostRow

@@ -15,8 +15,7 @@ with target as materialized (
 like_post = one(
     Deed,
     fill(
-        _TARGET
-        + """, liked as (
+        """{target}, liked as (
     insert into likes (author_id, post_id, user_id, like_id)
     select author_id, post_id, :viewer_id, :like_id from target where not is_repost
     on conflict do nothing returning author_id, post_id
@@ -29,7 +28,7 @@ like_post = one(
 )
 select exists (select 1 from target) as seen, exists (select 1 from target where is_repost) as is_repost,
        exists (select 1 from liked) as changed""",
-        visible=visible("post"),
+        target=fill(_TARGET, visible=visible("post")),
     ),
 )
 
@@ -40,20 +39,20 @@ with unliked as (
 ), mine as (
     delete from user_likes using unliked where user_likes.user_id = :user_id and user_likes.post_id = unliked.post_id
 )
-insert into post_count_deltas (author_id, post_id, delta_id, likes) select author_id, post_id, :delta_id, -1 from unliked""")
+insert into post_count_deltas (author_id, post_id, delta_id, likes)
+select author_id, post_id, :delta_id, -1 from unliked""")
 
 bookmark_post = one(
     Deed,
     fill(
-        _TARGET
-        + """, kept as (
+        """{target}, kept as (
     insert into bookmarks (user_id, post_id, author_id, bookmark_id)
     select :viewer_id, post_id, author_id, :bookmark_id from target where not is_repost
     on conflict do nothing returning post_id
 )
 select exists (select 1 from target) as seen, exists (select 1 from target where is_repost) as is_repost,
        exists (select 1 from kept) as changed""",
-        visible=visible("post"),
+        target=fill(_TARGET, visible=visible("post")),
     ),
 )
 

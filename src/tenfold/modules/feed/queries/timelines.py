@@ -4,10 +4,10 @@ from tenfold.modules.feed.queries.fragments import columns, completed, fill, for
 from tenfold.modules.feed.shapes import HomeRow, PostRow
 from tenfold.platform.db import many
 
-# Everything from the floor up. `pushed` walks the entries, newest first, and stops at the limit; `bound` is where it stopped
-# (or the floor), so that authors who are pulled are asked only for what is newer. Follows are checked again here: entries may
-# outlive them. A home that is not fresh yields one row that says so. Scalar sub-selects on `home` become constants of the
-# plan, which keeps the index order of the entries; a join would sort them all.
+# Everything from the floor up. `pushed` walks the entries, newest first, and stops at the limit; `bound` is where it
+# stopped (or the floor), so that authors who are pulled are asked only for what is newer. Follows are checked again
+# here: entries may outlive them. A home that is not fresh yields one row that says so. Scalar sub-selects on `home`
+# become constants of the plan, which keeps the index order of the entries; a join would sort them all.
 list_home = many(
     HomeRow,
     completed(

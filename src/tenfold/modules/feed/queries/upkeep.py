@@ -1,4 +1,4 @@
-"""Statements that clear away: the graves of deleted posts, everything of an erased person, and the copy one may take along."""
+"""Statements that clear away: graves of deleted posts, everything of an erased person; and the copy one may take."""
 
 from tenfold.modules.feed.shapes import Kept, OtherRow, PersonRow, Ref
 from tenfold.platform.db import many, run
@@ -10,8 +10,8 @@ select author_id, post_id from posts where deleted_at is not null and deleted_at
  order by deleted_at limit :limit for update skip locked""",
 )
 
-# A deleted post's own row, what others did with it, and their reposts of it, which have nothing to show any more. Bookmarks
-# at other homes stay; listing skips them.
+# A deleted post's own row, what others did with it, and their reposts of it, which have nothing to show any more.
+# Bookmarks at other homes stay; listing skips them.
 clear_graves = run("""
 with dead as materialized (
     select * from unnest(:author_ids::uuid[], :post_ids::uuid[]) as dead(author_id, post_id)
@@ -38,7 +38,8 @@ with dead as materialized (
     insert into user_count_deltas (user_id, delta_id, posts)
     select author_id, :delta_id, -count(*) from repeated group by author_id
 ), pending as (
-    delete from post_count_deltas delta using dead where delta.author_id = dead.author_id and delta.post_id = dead.post_id
+    delete from post_count_deltas delta using dead
+     where delta.author_id = dead.author_id and delta.post_id = dead.post_id
 ), base as (
     delete from post_counts base using dead where base.author_id = dead.author_id and base.post_id = dead.post_id
 )
@@ -61,7 +62,8 @@ with mine as (
      where mark.author_id = mine.author_id and mark.post_id = mine.post_id and mark.user_id = :user_id
     returning mark.author_id, mark.post_id
 )
-insert into post_count_deltas (author_id, post_id, delta_id, likes) select author_id, post_id, :delta_id, -1 from gone""")
+insert into post_count_deltas (author_id, post_id, delta_id, likes)
+select author_id, post_id, :delta_id, -1 from gone""")
 
 erase_following = run("""
 with mine as (

@@ -1,0 +1,57 @@
+"""What happens to the traces of somebody who leaves: hidden, shown again, erased; and the copy they may take along."""
+
+from uuid import UUID
+
+from tenfold.kit.ids import new_id
+from tenfold.modules.feed.actions.write import delete_post
+from tenfold.modules.feed.queries import upkeep
+from tenfold.modules.feed.shapes import Ref
+from tenfold.platform.db import Read, Write
+
+_BATCH = 500
+
+
+async def erase_person(tx: Write, user_id: UUID) -> None:
+    """Delete every row that is about a person, and take back what they left in the counters of others."""
+    while live := await upkeep.list_live_posts(tx, author_id=user_id, limit=_BATCH):
+        for post in live:
+            await delete_post(tx, user_id, post.id)
+    while dead := await upkeep.list_dead_posts(tx, author_id=user_id, limit=_BATCH):
+        await clear_posts(tx, dead)
+    await upkeep.erase_likes(tx, user_id=user_id, delta_id=new_id())
+    await upkeep.erase_following(tx, user_id=user_id, delta_id=new_id())
+    await upkeep.erase_followers(tx, user_id=user_id, delta_id=new_id())
+    for erase in (
+        upkeep.erase_blocks,
+        upkeep.erase_mutes,
+        upkeep.erase_bookmarks,
+        upkeep.erase_reposts,
+        upkeep.erase_home,
+        upkeep.erase_entries,
+        upkeep.erase_counts,
+        upkeep.erase_deltas,
+        upkeep.erase_pulled,
+    ):
+        await erase(tx, user_id=user_id)
+
+
+async def clear_posts(tx: Write, dead: list[Ref]) -> None:
+    """Delete deleted posts for good, with everything that hangs on them."""
+    await upkeep.clear_graves(
+        tx,
+        author_ids=[post.author_id for post in dead],
+        post_ids=[post.id for post in dead],
+        delta_id=new_id(),
+    )
+
+
+async def export_feed(tx: Read, user_id: UUID) -> object:
+    """Everything the feed knows that a person has done, as plain values."""
+    return {
+        "posts": await upkeep.export_posts(tx, user_id=user_id),
+        "likes": await upkeep.export_likes(tx, user_id=user_id),
+        "bookmarks": await upkeep.export_bookmarks(tx, user_id=user_id),
+        "follows": await upkeep.export_follows(tx, user_id=user_id),
+        "blocks": await upkeep.export_blocks(tx, user_id=user_id),
+        "mutes": await upkeep.export_mutes(tx, user_id=user_id),
+    }

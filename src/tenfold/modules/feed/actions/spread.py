@@ -1,0 +1,83 @@
+"""Spread news of a post among the author's followers, a batch at a time: into their homes, and live to listeners."""
+
+from collections.abc import Sequence
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from tenfold.modules.feed.live import PostGone, PostNews
+from tenfold.modules.feed.people import cards_of
+from tenfold.modules.feed.queries import homes, posts
+from tenfold.modules.feed.shapes import NIL, FeedPolicy, Post, Quoted, Viewer
+from tenfold.modules.feed.shaping import to_posts, writers_of
+from tenfold.platform.cache import Cache
+from tenfold.platform.db import Database, Write
+from tenfold.platform.realtime import Realtime, user_channel
+
+News = Literal["post.published", "post.edited"]
+_FOLLOWER = Viewer(follows_author=True)
+
+
+class Walk(msgspec.Struct, frozen=True, kw_only=True):
+    """A walk along an author's followers, in the order of their ids: what is told, and where it goes on."""
+
+    author_id: UUID
+    post_id: UUID
+    news: News | Literal["post.deleted"]
+    after: UUID = NIL
+
+
+class Spreader:
+    """What a walk needs beside its transaction."""
+
+    def __init__(self, db: Database, cache: Cache, live: Realtime, policy: FeedPolicy) -> None:
+        self._db = db
+        self._cache = cache
+        self._live = live
+        self._limit = policy.fan_out_batch
+
+    async def spread(self, tx: Write, walk: Walk) -> Walk | None:
+        """Serve one batch of followers (the author comes with the first). Answers with the rest of the walk, if any."""
+        if walk.news == "post.published":
+            reached = await homes.push_to_followers(
+                tx, author_id=walk.author_id, post_id=walk.post_id, after=walk.after, limit=self._limit
+            )
+        else:
+            reached = await homes.list_followers_after(
+                tx, author_id=walk.author_id, after=walk.after, limit=self._limit
+            )
+        await self._tell(tx, walk, [walk.author_id, *reached] if walk.after == NIL else reached)
+        return msgspec.structs.replace(walk, after=reached[-1]) if len(reached) == self._limit else None
+
+    async def _tell(self, tx: Write, walk: Walk, user_ids: Sequence[UUID]) -> None:
+        channels = {user_channel(user_id): user_id for user_id in user_ids}
+        listening = self._live.listening(channels)
+        if not listening:
+            return
+        if walk.news == "post.deleted":
+            gone = PostGone(walk.author_id, walk.post_id)
+            for channel in listening:
+                tx.tell(channel, gone)
+            return
+        rows = await posts.find_post(tx, author_id=walk.author_id, post_id=walk.post_id, viewer_id=walk.author_id)
+        shown = to_posts(rows, await cards_of(self._db, self._cache, writers_of(rows)), signed_in=True)
+        if shown:
+            readers = [channels[channel] for channel in listening]
+            await self._tell_readers(tx, walk.news, shown[0], user_ids=readers)
+
+    async def _tell_readers(self, tx: Write, news: News, post: Post, *, user_ids: Sequence[UUID]) -> None:
+        """Ask for each reader as if they read their home now: blocks, mutes and the original's visibility count."""
+        whole = PostNews(news, msgspec.structs.replace(post, viewer=_FOLLOWER))
+        bare = PostNews(news, msgspec.structs.replace(whole.post, quote_of=_without_post(post.quote_of)))
+        mine = PostNews(news, post)
+        readers = await homes.list_readers(
+            tx, author_id=post.author.id, post_id=post.id, reader_ids=user_ids, now=tx.now
+        )
+        for reader in sorted(readers, key=lambda reader: reader.sees_original):
+            theirs = whole if reader.sees_original else bare
+            tx.tell(user_channel(reader.user_id), mine if reader.user_id == post.author.id else theirs)
+
+
+def _without_post(quoted: Quoted | None) -> Quoted | None:
+    return quoted and Quoted(quoted.author_id, quoted.id)

@@ -1,0 +1,139 @@
+"""What follows a fact of the feed or of identity, and what the feed does on a clock."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from tenfold.modules.feed.actions import leave
+from tenfold.modules.feed.actions.spread import Spreader, Walk
+from tenfold.modules.feed.events import PostDeleted, PostEdited, PostPublished
+from tenfold.modules.feed.queries import counts, homes, upkeep
+from tenfold.modules.feed.shapes import NIL, FeedPolicy
+from tenfold.modules.identity import UserErased, UserHidden, UserShown
+from tenfold.platform.cache import Cache
+from tenfold.platform.db import Database, Write
+from tenfold.platform.jobs import after, every, job
+from tenfold.platform.realtime import Realtime
+
+_FOLDED_AT_ONCE = 20_000
+_BATCH = 200
+
+
+@after(PostPublished, priority="high")
+async def fan_out(
+    tx: Write, fact: PostPublished, *, db: Database, cache: Cache, live: Realtime, policy: FeedPolicy
+) -> None:
+    """Put a new post into the public timeline and into followers' homes, and tell those who listen."""
+    await homes.insert_public_post(tx, author_id=fact.author_id, post_id=fact.post_id)
+    await _walk(
+        tx,
+        Spreader(db, cache, live, policy),
+        Walk(author_id=fact.author_id, post_id=fact.post_id, news="post.published"),
+    )
+
+
+@after(PostEdited, priority="low")
+async def tell_edit(
+    tx: Write, fact: PostEdited, *, db: Database, cache: Cache, live: Realtime, policy: FeedPolicy
+) -> None:
+    """Tell followers who listen that a post was edited."""
+    await _walk(
+        tx, Spreader(db, cache, live, policy), Walk(author_id=fact.author_id, post_id=fact.post_id, news="post.edited")
+    )
+
+
+@after(PostDeleted)
+async def tell_deletion(
+    tx: Write, fact: PostDeleted, *, db: Database, cache: Cache, live: Realtime, policy: FeedPolicy
+) -> None:
+    """Tell followers who listen that a post is gone."""
+    await _walk(
+        tx, Spreader(db, cache, live, policy), Walk(author_id=fact.author_id, post_id=fact.post_id, news="post.deleted")
+    )
+
+
+@job()
+async def walk_on(tx: Write, walk: Walk, *, db: Database, cache: Cache, live: Realtime, policy: FeedPolicy) -> None:
+    """Serve the next batch of an author's followers."""
+    await _walk(tx, Spreader(db, cache, live, policy), walk)
+
+
+@after(UserHidden)
+async def hide_author(tx: Write, fact: UserHidden) -> None:
+    """Let nobody see what a hidden person wrote."""
+    await homes.hide_author(tx, author_id=fact.user_id)
+
+
+@after(UserShown)
+async def show_author(tx: Write, fact: UserShown) -> None:
+    """Show again what a person wrote."""
+    await homes.show_author(tx, author_id=fact.user_id)
+
+
+@after(UserErased, timeout=timedelta(minutes=10))
+async def erase_person(tx: Write, fact: UserErased) -> None:
+    """Delete everything of an erased person."""
+    await leave.erase_person(tx, fact.user_id)
+
+
+@every(timedelta(seconds=2), priority="high")
+async def fold_counts(tx: Write, policy: FeedPolicy) -> None:
+    """Add pending deltas to the counters, and stop to push for authors who have become too popular for it."""
+    await counts.lock_counts(tx)
+    await counts.fold_post_counts(tx, limit=_FOLDED_AT_ONCE)
+    popular = await counts.fold_user_counts(tx, limit=_FOLDED_AT_ONCE, threshold=policy.pull_threshold)
+    if popular:
+        await counts.pull_authors(tx, author_ids=popular)
+
+
+@every("17 3 * * *", priority="low", timeout=timedelta(hours=2))
+async def reconcile_counts(db: Database) -> None:
+    """Count everything afresh, a batch of authors at a time, and correct the counters that differ."""
+    after_id = NIL
+    while authors := await _reconcile(db, after_id):
+        after_id = authors[-1]
+
+
+@every(timedelta(hours=1), priority="low")
+async def put_homes_to_sleep(db: Database, policy: FeedPolicy) -> None:
+    """Empty the homes of readers who have been away for long; they are rebuilt on return."""
+    slept = _BATCH
+    while slept == _BATCH:
+        async with db.write() as tx:
+            idle = await homes.list_idle_homes(tx, before=tx.now - policy.absence, limit=_BATCH)
+            await homes.put_to_sleep(tx, user_ids=idle)
+            slept = len(idle)
+
+
+@every(timedelta(minutes=1), priority="low")
+async def trim_public(tx: Write, policy: FeedPolicy) -> None:
+    """Cut the public timeline to the newest posts."""
+    await homes.trim_public(tx, cap=policy.public_cap)
+
+
+@every("47 3 * * *", priority="low", timeout=timedelta(hours=1))
+async def clear_graves(db: Database, policy: FeedPolicy) -> None:
+    """Delete for good the posts that were deleted long ago."""
+    cleared = _BATCH
+    while cleared == _BATCH:
+        async with db.write() as tx:
+            dead = await upkeep.list_graves(tx, before=tx.now - policy.grave, limit=_BATCH)
+            if dead:
+                await leave.clear_posts(tx, dead)
+            cleared = len(dead)
+
+
+async def _walk(tx: Write, spreader: Spreader, walk: Walk) -> None:
+    """One batch, and a job for the rest: so a popular author's fan-out takes turns with everybody else's."""
+    rest = await spreader.spread(tx, walk)
+    if rest is not None:
+        tx.enqueue(walk_on, rest, tenant=str(walk.author_id))
+
+
+async def _reconcile(db: Database, after_id: UUID) -> list[UUID]:
+    async with db.write() as tx:
+        await counts.lock_counts(tx)
+        authors = await counts.list_authors_after(tx, after=after_id, limit=_BATCH)
+        if authors:
+            await counts.reconcile_posts(tx, author_ids=authors)
+            await counts.reconcile_users(tx, author_ids=authors)
+        return authors

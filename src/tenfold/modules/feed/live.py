@@ -1,0 +1,23 @@
+"""What followers are told live on their `user:{id}` channel. The feed has no channels of its own."""
+
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from tenfold.modules.feed.shapes import Post
+
+
+class PostNews(msgspec.Struct, frozen=True):
+    """A post is new or was edited; `post` is as a follower sees it who has not reacted to it yet."""
+
+    type: Literal["post.published", "post.edited"]
+    post: Post
+
+
+class PostGone(msgspec.Struct, frozen=True):
+    """A post was deleted: take it away wherever it is shown, reposts included."""
+
+    author_id: UUID
+    id: UUID
+    type: Literal["post.deleted"] = "post.deleted"
