@@ -1,6 +1,6 @@
 """A small sample world, built by the deeds that people do: each follow, post and like goes through its action.
 
-Each deed happens in its own time. The facts of this invented past are told to nobody: no mail leaves, nothing is pushed. What
+Each deed happens in its own time. The facts of this invented past are told to nobody: no mail leaves. What
 their followers would have kept (the public timeline, pulled authors) is written at the end; homes are built when read.
 """
 
