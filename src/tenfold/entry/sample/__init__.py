@@ -1,9 +1,9 @@
 """`tenfold sample`: a believable world to look at and to measure with, the same for the same seed."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 import asyncpg
-import msgspec
 
 from tenfold.assembly import House
 from tenfold.entry.sample.bulk import Bulk
@@ -20,7 +20,8 @@ _SMALL_POSTS = 40_000
 _SHOWN = 5
 
 
-class Sampled(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Sampled:
     """What was built: some handles to look at (their addresses end in `@example.com`), and everybody's password."""
 
     users: int
