@@ -56,7 +56,7 @@ def _route(endpoint: Endpoint) -> HTTPRouteHandler:
 
     methods = [HttpMethod.GET, HttpMethod.HEAD] if door.method == "GET" else [HttpMethod(door.method)]
     path = re.sub(r"\{(\w+)\}", r"{\1:str}", door.path)
-    return HTTPRouteHandler(PREFIX + path, http_method=methods, include_in_schema=False)(handler)
+    return HTTPRouteHandler(PREFIX + path, http_method=methods, status_code=200, include_in_schema=False)(handler)
 
 
 def _cors(origins: tuple[str, ...]) -> CORSConfig:

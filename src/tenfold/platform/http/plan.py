@@ -15,6 +15,7 @@ from tenfold.platform.http.doors import Client, Door
 from tenfold.platform.parts import Parts, hints_of
 
 Tx = Literal["read", "write", "none"]
+_STANDARD = {"builtins", "uuid", "datetime", "decimal"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ def plan_of(door: Door, parts: Parts | None) -> Plan:
         call=parts.bind(door.function) if parts is not None else door.function,
         tx=tx,
         path=tuple(in_path),
-        query=msgspec.defstruct("Query", query, forbid_unknown_fields=True, kw_only=True),
+        query=msgspec.defstruct(_query_name(door), query, forbid_unknown_fields=True, kw_only=True),
         query_names=tuple(entry[0] for entry in query),
         body=body,
         wants_actor=wants_actor,
@@ -80,10 +81,15 @@ def plan_of(door: Door, parts: Parts | None) -> Plan:
     )
 
 
+def _query_name(door: Door) -> str:
+    """A name of its own for each door's query, as documents list shapes by name."""
+    return "Query" + "".join(letter if letter.isalnum() else "_" for letter in door.name)
+
+
 def _is_actor(hint: Any) -> bool:
     return hint is Actor or (get_origin(hint) in (types.UnionType, typing.Union) and Actor in get_args(hint))
 
 
 def _is_part(hint: Any) -> bool:
-    """A part is a plain class of ours; what a query can hold is a builtin, a standard type, or annotated."""
-    return inspect.isclass(hint) and hint.__module__.startswith("tenfold.") and get_origin(hint) is None
+    """A part is a plain class; what a query can hold is a builtin, a standard value, or annotated."""
+    return inspect.isclass(hint) and get_origin(hint) is None and hint.__module__ not in _STANDARD

@@ -63,6 +63,7 @@ async def serving(
         ws="websockets-sansio",
         lifespan="off",
         log_config=None,
+        proxy_headers=False,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=int(grace),

@@ -1,0 +1,422 @@
+"""What every door does by itself: admit, limit, answer once, tag, compress, refuse in one form. On a real server and database."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+import httpx2
+import msgspec
+import pytest
+
+from tenfold.kit.actors import Actor
+from tenfold.kit.clock import SetClock
+from tenfold.kit.ids import new_id
+from tenfold.kit.refusals import CannotStart, Conflict, NotFound, NotSignedIn
+from tenfold.platform.cache import Cache
+from tenfold.platform.cache.memory import MemoryCache
+from tenfold.platform.db import Database, Read, Write, many, one, run
+from tenfold.platform.http import Client, Door, Extra, door
+from tenfold.platform.http.app import Application, build_router
+from tenfold.platform.http.gate import Gate, HttpPolicy
+from tenfold.platform.http.server import bind, serving
+from tenfold.platform.limits.memory import MemoryLimits
+from tenfold.platform.limits.policy import LimitPolicy
+from tenfold.platform.parts import Parts
+
+BOOKS = "create table books (id uuid primary key, title text unique)"
+insert_book = run("insert into books values (:id, :title)")
+count_books = one(int, "select count(*) from books")
+list_titles = many(str, "select title from books order by id")
+
+
+class BookDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    title: Annotated[str, msgspec.Meta(max_length=5000)]
+
+
+class Book(msgspec.Struct, frozen=True):
+    id: UUID
+    title: str
+
+
+class BookIsTaken(Conflict):
+    """There is a book of this title."""
+
+
+class BookNotFound(NotFound):
+    """There is no such book."""
+
+
+@dataclass
+class Gatekeeper:
+    """Holds a door's function at a point until the test lets it go on."""
+
+    arrived: asyncio.Event
+    go_on: asyncio.Event
+
+
+@door.post("/books", limit="write", refuses=[BookIsTaken])
+async def add_book(tx: Write, actor: Actor, data: BookDraft) -> Book:
+    """Add a book."""
+    book = Book(new_id(), data.title)
+    if data.title in await list_titles(tx):
+        raise BookIsTaken(f"{data.title} is here already.")
+    await insert_book(tx, id=book.id, title=book.title)
+    return book
+
+
+@door.post("/slow-books", limit="write")
+async def add_book_slowly(db: Database, actor: Actor, data: BookDraft, gate: Gatekeeper) -> Book:
+    """Add a book in transactions of its own, when the gatekeeper lets it."""
+    gate.arrived.set()
+    await gate.go_on.wait()
+    book = Book(new_id(), data.title)
+    await db.transact(lambda tx: insert_book(tx, id=book.id, title=book.title))
+    return book
+
+
+@door.get("/books", limit="read", public_for=timedelta(seconds=5))
+async def list_books(tx: Read, actor: Actor | None) -> list[str]:
+    """All titles."""
+    return await list_titles(tx)
+
+
+@door.get("/books/{book_id:uuid}", limit="read", refuses=[BookNotFound], cost=2)
+async def get_book(tx: Read, book_id: UUID) -> Book:
+    """One book."""
+    raise BookNotFound
+
+
+@door.get("/boom", limit="free")
+async def boom() -> str:
+    """Fail."""
+    raise RuntimeError("a secret detail")
+
+
+@door.post("/mails", limit="free", extras=[Extra("mail", 2, timedelta(minutes=1))], idempotent=False)
+async def send_mail(actor: Actor) -> None:
+    """Spend from the limit `mail`."""
+
+
+@door.get("/staff", limit="free", roles=["admin"])
+async def staff(actor: Actor, client: Client) -> str:
+    """For administrators."""
+    return client.address
+
+
+DOORS = [value for value in globals().values() if isinstance(value, Door)]
+ANA = Actor(id=new_id(), session_id=new_id())
+BOSS = Actor(id=new_id(), session_id=new_id(), role="admin")
+
+
+def authenticate(token: str) -> Actor:
+    try:
+        return {"ana": ANA, "boss": BOSS}[token]
+    except KeyError:
+        raise NotSignedIn from None
+
+
+@dataclass
+class Site:
+    client: httpx2.AsyncClient
+    db: Database
+    port: int
+    hold: Gatekeeper
+    stop: Callable[[], Awaitable[None]]
+
+    async def count(self) -> int:
+        async with self.db.read() as tx:
+            return await count_books(tx)
+
+
+@pytest.fixture
+async def site(database: Database) -> AsyncIterator[Site]:
+    async with built(database) as site:
+        yield site
+
+
+@contextlib.asynccontextmanager
+async def built(db: Database, policy: HttpPolicy | None = None, budgets: LimitPolicy | None = None) -> AsyncIterator[Site]:
+    async with db.write() as tx:
+        await tx.connection.execute(BOOKS)
+    clock = SetClock()
+    parts, hold = Parts(), Gatekeeper(asyncio.Event(), asyncio.Event())
+    parts.add(Database, db)
+    parts.add(Cache, MemoryCache(1 << 20, clock=clock))
+    parts.add(Gatekeeper, hold)
+    gate = Gate(authenticate, MemoryLimits(clock), budgets or LimitPolicy(), policy or HttpPolicy())
+    listener = bind("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    async with contextlib.AsyncExitStack() as server:
+        await server.enter_async_context(
+            serving(Application(build_router(DOORS, parts, gate), gate.policy), listener, grace=5)
+        )
+        url = f"http://127.0.0.1:{port}"
+        async with httpx2.AsyncClient(base_url=url, headers={"authorization": "Bearer ana"}) as client:
+            yield Site(client, db, port, hold, server.aclose)
+
+
+async def test_a_refusal_is_a_problem_document(site: Site) -> None:
+    """One form for all (RFC 9457), with a stable code and the request's id."""
+    await site.client.post("/v1/books", json={"title": "Emma"})
+
+    answer = await site.client.post("/v1/books", json={"title": "Emma"}, headers={"x-request-id": "my-request-7"})
+
+    assert answer.status_code == 409
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-request-id"] == "my-request-7"
+    assert answer.json() == {
+        "type": "/problems/BookIsTaken",
+        "title": "There is a book of this title.",
+        "status": 409,
+        "code": "BookIsTaken",
+        "request_id": "my-request-7",
+        "detail": "Emma is here already.",
+    }
+    assert await site.count() == 1
+
+
+async def test_a_bug_is_a_500_that_tells_nothing(site: Site) -> None:
+    """The log has the story, under the id that the client can quote."""
+    answer = await site.client.get("/v1/boom")
+
+    assert (answer.status_code, answer.json()["code"]) == (500, "InternalError")
+    assert "secret" not in answer.text
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/v1/nothing", 404, "UnknownPath"),
+        ("PATCH", "/v1/books", 405, "MethodNotAllowed"),
+        ("GET", "/v1/books/not-an-id", 404, "UnknownPath"),
+        ("GET", f"/v1/books/{new_id()}", 404, "BookNotFound"),
+        ("GET", "/v1/books?page=2", 400, "Invalid"),
+        ("GET", "/v1/staff", 404, "UnknownPath"),
+    ],
+)
+async def test_wrong_addresses_are_refused_in_the_same_form(site: Site, method: str, path: str, status: int, code: str) -> None:
+    """The router's refusals look like ours, and a door for a role does not exist for others."""
+    answer = await site.client.request(method, path)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_one_key_has_one_effect_however_often_it_is_sent(site: Site) -> None:
+    """A client that saw no answer sends again, and cannot do the deed twice."""
+    sent = [
+        site.client.post("/v1/books", json={"title": "Emma"}, headers={"idempotency-key": "k-1"}) for _ in range(20)
+    ]
+
+    answers = await asyncio.gather(*sent)
+    later = await site.client.post("/v1/books", json={"title": "Emma"}, headers={"idempotency-key": "k-1"})
+
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert {answer.text for answer in answers if answer.status_code == 201} == {later.text}
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} <= {"IdempotencyKeyBusy"}
+    assert later.headers["idempotency-replayed"] == "true"
+    assert await site.count() == 1
+
+
+async def test_a_key_cannot_be_used_for_another_request(site: Site) -> None:
+    """It would otherwise answer with what was not asked."""
+    await site.client.post("/v1/books", json={"title": "Emma"}, headers={"idempotency-key": "k-1"})
+
+    other = await site.client.post("/v1/books", json={"title": "Ivanhoe"}, headers={"idempotency-key": "k-1"})
+    other_person = await site.client.post(
+        "/v1/books", json={"title": "Ivanhoe"}, headers={"idempotency-key": "k-1", "authorization": "Bearer boss"}
+    )
+
+    assert (other.status_code, other.json()["code"]) == (422, "IdempotencyKeyReused")
+    assert other_person.status_code == 201
+
+
+async def test_a_key_whose_deed_is_running_answers_busy(site: Site) -> None:
+    """Also for doors that open transactions of their own."""
+    headers = {"idempotency-key": "k-2"}
+    first = asyncio.create_task(site.client.post("/v1/slow-books", json={"title": "Emma"}, headers=headers))
+    await asyncio.wait_for(site.hold.arrived.wait(), 5)
+
+    meanwhile = await site.client.post("/v1/slow-books", json={"title": "Emma"}, headers=headers)
+    site.hold.go_on.set()
+    done = await first
+    again = await site.client.post("/v1/slow-books", json={"title": "Emma"}, headers=headers)
+
+    assert (meanwhile.status_code, meanwhile.json()["code"]) == (409, "IdempotencyKeyBusy")
+    assert (done.status_code, again.status_code) == (201, 201)
+    assert done.text == again.text
+    assert await site.count() == 1
+
+
+async def test_a_refused_deed_leaves_its_key_free(site: Site) -> None:
+    """What was refused may be mended and sent again."""
+    await site.client.post("/v1/books", json={"title": "Emma"})
+    refused = await site.client.post("/v1/books", json={"title": "Emma"}, headers={"idempotency-key": "k-3"})
+
+    mended = await site.client.post("/v1/books", json={"title": "Ivanhoe"}, headers={"idempotency-key": "k-3"})
+
+    assert (refused.status_code, mended.status_code) == (409, 201)
+
+
+async def test_a_reader_who_has_it_already_gets_304(site: Site) -> None:
+    """Entity tags are weak and compare by content."""
+    first = await site.client.get("/v1/books")
+
+    second = await site.client.get("/v1/books", headers={"if-none-match": first.headers["etag"]})
+
+    assert (second.status_code, second.content) == (304, b"")
+
+
+async def test_a_public_answer_is_kept_for_visitors_only(site: Site) -> None:
+    """Somebody who is signed in sees the present."""
+    async with httpx2.AsyncClient(base_url=site.client.base_url) as nobody:
+        before = await nobody.get("/v1/books")
+        await site.client.post("/v1/books", json={"title": "Emma"})
+        kept = await nobody.get("/v1/books")
+    own = await site.client.get("/v1/books")
+
+    assert (before.json(), kept.json(), own.json()) == ([], [], ["Emma"])
+    assert kept.headers["cache-control"] == "public, max-age=5"
+    assert own.headers["cache-control"] == "private, no-cache"
+
+
+async def test_larger_answers_are_compressed_for_who_takes_it(site: Site) -> None:
+    """Small ones are not worth it."""
+    title = "Emma " * 400
+    await site.client.post("/v1/books", json={"title": title})
+
+    packed = await site.client.get("/v1/books", headers={"accept-encoding": "gzip"})
+    plain = await site.client.get("/v1/books", headers={"accept-encoding": "identity"})
+
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.json() == plain.json() == [title]
+    assert int(packed.headers["content-length"]) < len(plain.content) / 4
+
+
+async def test_limits_are_told_and_kept(database: Database) -> None:
+    """Every limited answer says where one stands; over it, 429 and when to come back."""
+    async with built(database, budgets=LimitPolicy(tiers=(5,))) as site:
+        answers = [await site.client.get(f"/v1/books/{new_id()}") for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [404, 404, 429]
+    assert answers[0].headers["ratelimit-policy"] == '"calls";q=5;w=900'
+    assert answers[0].headers["ratelimit"].startswith('"calls";r=3;t=')
+    assert answers[2].headers["content-type"] == "application/problem+json"
+    assert answers[2].json()["code"] == "TooManyRequests"
+    assert 1 <= int(answers[2].headers["retry-after"]) <= 900
+
+
+async def test_a_doors_extra_limit_is_its_own(site: Site) -> None:
+    """Mails are counted as mails."""
+    statuses = [(await site.client.post("/v1/mails")).status_code for _ in range(3)]
+
+    assert statuses == [204, 204, 429]
+
+
+async def test_guessing_tokens_is_limited_by_address(database: Database) -> None:
+    """A wrong token is charged to the address that sends it."""
+    async with built(database, budgets=LimitPolicy(anonymous=3)) as site:
+        guesses = [
+            (await site.client.get("/v1/books", headers={"authorization": f"Bearer guess-{n}"})).status_code
+            for n in range(5)
+        ]
+
+    assert guesses == [401, 401, 401, 429, 429]
+
+
+async def test_only_trusted_proxies_speak_for_their_clients(database: Database) -> None:
+    """A header that anybody can write is believed from our own proxy alone."""
+    from ipaddress import ip_network
+
+    headers = {"x-forwarded-for": "203.0.113.9", "authorization": "Bearer boss"}
+    async with built(database) as site:
+        believed_nobody = await site.client.get("/v1/staff", headers=headers)
+    async with database.write() as tx:
+        await tx.connection.execute("drop table books")
+    async with built(database, HttpPolicy(trusted_proxies=(ip_network("127.0.0.0/8"),))) as site:
+        believed = await site.client.get("/v1/staff", headers=headers)
+
+    assert (believed_nobody.json(), believed.json()) == ("127.0.0.1", "203.0.113.9")
+
+
+async def test_browsers_of_listed_origins_may_call(database: Database) -> None:
+    """Others get no permission."""
+    async with built(database, HttpPolicy(cors_origins=("https://app.example",))) as site:
+        asked = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+        listed = await site.client.options("/v1/books", headers={"origin": "https://app.example", **asked})
+        other = await site.client.options("/v1/books", headers={"origin": "https://evil.example", **asked})
+
+    assert listed.headers["access-control-allow-origin"] == "https://app.example"
+    assert "access-control-allow-origin" not in other.headers
+
+
+async def test_half_a_request_stores_nothing(site: Site) -> None:
+    """A connection that closes half-way leaves no trace and no error."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(
+        b"POST /v1/books HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ana\r\ncontent-type: application/json\r\n"
+        b'content-length: 100\r\n\r\n{"title": '
+    )
+    await writer.drain()
+
+    writer.close()
+    await writer.wait_closed()
+    await asyncio.sleep(0.05)
+
+    assert await site.count() == 0
+    assert (await site.client.get("/v1/books")).status_code == 200
+    assert reader.at_eof()
+
+
+async def test_head_is_get_without_the_body(site: Site) -> None:
+    """`curl -I` works."""
+    got = await site.client.get("/v1/books")
+    headed = await site.client.head("/v1/books")
+
+    assert headed.status_code == 200
+    assert headed.content == b""
+    assert headed.headers["content-length"] == got.headers["content-length"]
+
+
+async def test_requests_in_flight_are_finished_when_the_server_stops(database: Database) -> None:
+    """What was accepted is answered; what comes later is not accepted."""
+    async with contextlib.AsyncExitStack() as stack:
+        site = await stack.enter_async_context(built(database))
+        flying = asyncio.create_task(site.client.post("/v1/slow-books", json={"title": "Emma"}))
+        await asyncio.wait_for(site.hold.arrived.wait(), 5)
+        stopping = asyncio.create_task(site.stop())
+        refuses = await _refuses(site.port)
+        site.hold.go_on.set()
+        await stopping
+
+        assert refuses
+        assert (await flying).status_code == 201
+        assert await site.count() == 1
+
+
+async def _refuses(port: int) -> bool:
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except ConnectionRefusedError:
+            return True
+        await asyncio.sleep(0.02)
+    return False
+
+
+def test_a_taken_port_is_one_sentence() -> None:
+    """And says what to do."""
+    with contextlib.closing(bind("127.0.0.1", 0)) as first:
+        port = first.getsockname()[1]
+        first.listen()
+
+        with pytest.raises(CannotStart, match=rf"Port {port} on 127.0.0.1 is taken .* --port"):
+            bind("127.0.0.1", port)
