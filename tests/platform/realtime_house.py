@@ -67,7 +67,7 @@ async def house(world: RealtimeWorld | None = None, **options: Any) -> AsyncIter
         await serving
 
 
-async def until(condition: Callable[[], object], timeout: float = 5.0) -> None:
+async def until(condition: Callable[[], object], timeout: float = 10.0) -> None:
     """Wait for something to come true."""
     async with asyncio.timeout(timeout):
         while not condition():
@@ -141,5 +141,5 @@ async def closing_code(connection: ClientConnection) -> int | None:
     """Read on until the server closes, and say how it did."""
     with suppress(ConnectionClosed):
         while True:
-            await asyncio.wait_for(connection.recv(), 5)
+            await asyncio.wait_for(connection.recv(), 10)
     return connection.close_code

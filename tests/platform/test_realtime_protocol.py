@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.platform.realtime import codes
@@ -62,6 +62,7 @@ def test_what_is_not_a_frame_is_refused(frame: bytes) -> None:
         decode_commands(frame)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=200))
 def test_no_bytes_do_anything_but_parse_or_refuse(frame: bytes | str) -> None:
     """A client cannot make the server raise anything else."""
@@ -88,6 +89,7 @@ def test_a_publication_is_written_as_clients_read_it() -> None:
     assert encode(Reply()) == b"{}"
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)

@@ -21,7 +21,7 @@ async def test_a_connection_whose_token_ends_is_closed() -> None:
     """Without a refresh, after the grace, with a code that lets the client come back."""
     world = RealtimeWorld(rules=SessionRules(expired_grace=0.1))
     async with house(world) as at, bare(at) as connection:
-        token = world.token(person(), lives=timedelta(seconds=1))
+        token = world.token(person(), lives=timedelta(seconds=2))
         await connection.send(f'{{"id":1,"connect":{{"token":"{token}"}}}}')
 
         assert await closing_code(connection) == 3005

@@ -13,8 +13,16 @@ class Sleeper(Protocol):
         ...
 
 
+LATE = 1.0
+GRACE = 0.25
+
+
 class Wheel:
-    """Wakes each sleeper in the second after it was due. Its timer runs only while somebody sleeps."""
+    """Wakes each sleeper in the second after it was due. Its timer runs only while somebody sleeps.
+
+    A timer that fires `LATE` or later means that the process was busy, so what arrived meanwhile (pongs, for one) may
+    still wait to be read: then the wheel turns only after a `GRACE` in which that is done.
+    """
 
     def __init__(self, monotonic: Callable[[], float], each_second: Callable[[], None] = lambda: None) -> None:
         """`each_second` is called on every turn, before the sleepers."""
@@ -23,6 +31,7 @@ class Wheel:
         self._slots: dict[int, list[Sleeper]] = {}
         self._turned = int(monotonic())
         self._timer: asyncio.TimerHandle | None = None
+        self._waits = False
 
     def add(self, sleeper: Sleeper, due: float) -> None:
         """Wake a sleeper once, when it is due."""
@@ -38,12 +47,13 @@ class Wheel:
             self._timer.cancel()
             self._timer = None
 
-    def _wind(self) -> None:
-        until_next = self._turned + 1 - self._now()
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, until_next), self._turn)
-
-    def _turn(self) -> None:
+    def turn(self) -> None:
+        """Wake everybody who is due by now. The timer calls it every second."""
         now = self._now()
+        self._waits = not self._waits and now - self._turned - 1 > LATE
+        if self._waits:
+            self._timer = asyncio.get_running_loop().call_later(GRACE, self.turn)
+            return
         first, self._turned = self._turned + 1, int(now)
         self._each_second()
         for second in range(first, self._turned + 1):
@@ -54,3 +64,7 @@ class Wheel:
         self._timer = None
         if self._slots:
             self._wind()
+
+    def _wind(self) -> None:
+        until_next = self._turned + 1 - self._now()
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, until_next), self.turn)
