@@ -13,6 +13,7 @@ from tenfold.platform.bus import Bus, Listener
 from tenfold.platform.cache import DROP, Cache
 from tenfold.platform.cache.memory import MemoryCache
 from tenfold.platform.observe import metrics
+from tests.platform.slow_source import Source, settle
 
 MINUTE = timedelta(minutes=1)
 Chance = Callable[[], float]
@@ -45,45 +46,9 @@ async def cache(request: pytest.FixtureRequest, clock: SetClock, draws: list[flo
         yield engine
 
 
-class Source:
-    """Something slow to ask, that counts how often it was asked and waits for `gate` where one is set."""
-
-    def __init__(self, value: Any = "value") -> None:
-        self.value = value
-        self.asked = 0
-        self.asked_for: list[list[object]] = []
-        self.gate: asyncio.Event | None = None
-
-    async def one(self) -> Any:
-        self.asked += 1
-        value = self.value
-        await self._pass()
-        if isinstance(value, Exception):
-            raise value
-        return value
-
-    async def many(self, keys: Sequence[object]) -> dict[object, Any]:
-        self.asked += 1
-        self.asked_for.append(list(keys))
-        value = self.value
-        await self._pass()
-        return {key: f"{value} {key}" for key in keys if key != "nobody"}
-
-    async def _pass(self) -> None:
-        if self.gate is None:
-            await asyncio.sleep(0)
-        else:
-            await self.gate.wait()
-
-
 @pytest.fixture
 def source() -> Source:
     return Source()
-
-
-async def settle() -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 def counted(name: str, outcome: str) -> float:
@@ -398,48 +363,3 @@ async def test_after_a_gap_in_the_signals_nothing_is_believed(cache: Cache, sour
         await cache.get("c", key, source.one, ttl=MINUTE)
 
     assert source.asked == 4
-
-
-async def test_memory_is_bounded_and_the_least_recently_used_leaves(source: Source) -> None:
-    """The cache never holds more bytes than it may, and keeps what is asked for."""
-    cache = MemoryCache(100_000)
-    source.value = "x" * 1000
-    evicted = metrics.cache_evictions._value.get()
-
-    for number in range(200):
-        await cache.get("c", number, source.one, ttl=MINUTE, tags=[f"tag {number}"])
-        await cache.get("c", 0, source.one, ttl=MINUTE)
-        assert metrics.cache_bytes._value.get() <= 100_000
-
-    assert source.asked == 200
-    assert metrics.cache_evictions._value.get() - evicted > 100
-    await cache.get("c", 199, source.one, ttl=MINUTE)
-    await cache.get("c", 1, source.one, ttl=MINUTE)
-    assert source.asked == 201
-    assert len(cache._tagged) < 100
-
-
-async def test_a_value_larger_than_the_cache_is_given_and_not_kept(source: Source) -> None:
-    """One giant answer must not empty the cache for everybody."""
-    cache = MemoryCache(10_000)
-    await cache.get("c", 1, source.one, ttl=MINUTE)
-    source.value = b"x" * 20_000
-
-    await cache.get("c", 2, source.one, ttl=MINUTE)
-    await cache.get("c", 2, source.one, ttl=MINUTE)
-    await cache.get("c", 1, source.one, ttl=MINUTE)
-
-    assert source.asked == 3
-
-
-async def test_closing_stops_what_is_being_computed(source: Source) -> None:
-    """A process that stops leaves no task behind."""
-    cache = MemoryCache(10_000)
-    source.gate = asyncio.Event()
-    asker = asyncio.create_task(cache.get("c", 1, source.one, ttl=MINUTE))
-    await settle()
-
-    await cache.close()
-
-    with pytest.raises(asyncio.CancelledError):
-        await asker

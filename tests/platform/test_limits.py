@@ -206,7 +206,7 @@ def test_the_arithmetic_agrees_with_a_bucket_of_tokens(size: int, interval: int,
 
     for pause, cost in asks:
         now += pause
-        allowed, full_at, *rest = decide(full_at, now, interval, size, cost)
+        allowed, full_at, *rest = decide(full_at, now, interval, size, cost=cost)
 
         assert (allowed, *rest) == model.take(cost, now)
 
@@ -214,7 +214,7 @@ def test_the_arithmetic_agrees_with_a_bucket_of_tokens(size: int, interval: int,
 @given(full_at=st.integers(0, 10**6), now=st.integers(0, 10**6), cost=st.integers(0, 9))
 def test_nobody_waits_longer_than_a_period_whatever_the_clock_did(full_at: int, now: int, cost: int) -> None:
     """A wall clock that was set back must not lock people out until it has caught up."""
-    _, kept, remaining, reset_after, retry_after = decide(full_at, now, 100, 5, cost)
+    _, kept, remaining, reset_after, retry_after = decide(full_at, now, 100, 5, cost=cost)
 
     assert now <= kept <= now + 500
     assert 0 <= remaining <= 5

@@ -11,7 +11,7 @@ so that an engine which only has doubles computes exactly the same.
 Step = tuple[bool, int, int, int, int]
 
 
-def decide(full_at: int, now: int, interval: int, calls: int, cost: int) -> Step:  # noqa: PLR0917
+def decide(full_at: int, now: int, interval: int, calls: int, *, cost: int) -> Step:
     """Charge `cost` calls at `now` to a burst of `calls`, one of which comes back every `interval` µs.
 
     A cost above the burst spends the whole burst, or it could never pass. A state further ahead than a whole burst (the

@@ -114,7 +114,7 @@ def _step(demand: Demand, full_at: int, now: int) -> Step:
     if rate.calls < 1:
         return _nothing(rate, now)
     interval = int(rate.period.total_seconds() * 1e6) // rate.calls or 1
-    return decide(full_at, now, interval, rate.calls, demand.cost)
+    return decide(full_at, now, interval, rate.calls, cost=demand.cost)
 
 
 def _nothing(rate: Rate, now: int) -> Step:
