@@ -26,6 +26,7 @@ IN_A_HURRY = {
     "shared_buffers": "64MB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "1h",
+    "deadlock_timeout": "50ms",
     "wal_level": "minimal",
     "max_wal_senders": "0",
 }

@@ -109,7 +109,8 @@ def must_agree(ledger: Ledger, migrations: Sequence[Migration]) -> None:
         if migration.checksum != entry.checksum:
             raise ChangedMigration(
                 f"The migration {migration.label} was changed after it was applied at "
-                f"{entry.applied_at:%Y-%m-%d %H:%M} UTC; put the file back as it was, and write the change as a new migration."
+                f"{entry.applied_at:%Y-%m-%d %H:%M} UTC; put the file back as it was, "
+                "and write the change as a new migration."
             )
     for source in {source for source, _ in ledger}:
         numbers = sorted(number for of, number in ledger if of == source)

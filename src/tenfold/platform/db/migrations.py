@@ -192,7 +192,7 @@ class Migrations:
 
 
 async def _run_alone(connection: asyncpg.Connection, statement: str) -> None:
-    """Run a statement outside a transaction; of an index, pass by a valid one and first drop what a broken build left."""
+    """Run a statement outside a transaction; pass by a valid index, and first drop what a broken build left of one."""
     index = index_of(statement)
     if index is not None:
         valid = await connection.fetchval("select indisvalid from pg_index where indexrelid = to_regclass($1)", index)

@@ -1,37 +1,28 @@
-"""The Postgres engine: pools, transactions, retries. It knows nothing of which server it talks to, or who started it."""
+"""The Postgres engine: transactions, retries. It does not know which server it talks to, or who started it."""
 
 import asyncio
+import math
 import random
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 import asyncpg
 import msgspec
+import structlog
 
 from tenfold.kit.clock import Clock
 from tenfold.kit.refusals import Unavailable
+from tenfold.platform.db.pool import Pool, is_away
 from tenfold.platform.events import Fact
 from tenfold.platform.jobs import Enqueued, Job, Priority
 from tenfold.platform.observe import metrics
 
 T = TypeVar("T")
+_log = structlog.get_logger("tenfold.db")
 _TRIES = 6
-_AWAY = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.InterfaceError,
-    asyncpg.QueryCanceledError,
-    ConnectionError,
-    FileNotFoundError,
-    TimeoutError,
-)
 _CONFLICTS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
 
@@ -60,9 +51,13 @@ class Announcements:
 class Outbox(Protocol):
     """Where announcements go: `write` inside the transaction, `deliver` after its commit."""
 
-    async def write(self, tx: "Write", announcements: Announcements) -> None: ...
+    async def write(self, tx: "Write", announcements: Announcements) -> None:
+        """Make them part of the transaction."""
+        ...
 
-    async def deliver(self, announcements: Announcements) -> None: ...
+    async def deliver(self, announcements: Announcements) -> None:
+        """Tell whoever listens now. What fails here is logged: the transaction has been committed."""
+        ...
 
 
 class Read:
@@ -98,7 +93,7 @@ class Write(Read):
         priority: Priority | None = None,
         delay: timedelta = timedelta(),
     ) -> None:
-        """Have a job run after the commit. Two with the same `key` take effect once; `tenant` is whose fair share it uses."""
+        """Have a job run after the commit. Two with one `key` take effect once; `tenant`: whose fair share it uses."""
         self.announcements.jobs.append(
             Enqueued(job=job, payload=payload, key=key, tenant=tenant, priority=priority, delay=delay)
         )
@@ -120,7 +115,15 @@ class Connection(asyncpg.Connection):
     """A connection that is given back as it is: no code sets session state, so no reset round trip is needed."""
 
     def get_reset_query(self) -> str:
+        """No statement at all."""
         return ""
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
+        """Run statements. A commit that the server turned into a rollback, after an error that was caught, raises."""
+        tag = await super().execute(query, *args, timeout=timeout)
+        if tag == "ROLLBACK" and query == "COMMIT;":
+            raise asyncpg.InFailedSQLTransactionError("a statement of this transaction failed, so it was not committed")
+        return tag
 
 
 async def prepare_connection(connection: asyncpg.Connection) -> None:
@@ -144,55 +147,39 @@ class Database:
         self.sizes = sizes or PoolSizes()
         self.clock = clock or Clock()
         self.outbox: Outbox | None = None
-        self._readers: asyncpg.Pool | None = None
-        self._writers: asyncpg.Pool | None = None
-        self._waits = {name: metrics.pool_wait_seconds.labels(name) for name in ("read", "write")}
+        self.readers: Pool | None = None
+        self.writers: Pool | None = None
 
     async def open(self) -> None:
         """Connect. Raises `Unavailable` when the server does not answer."""
-        with _unavailable_when_away():
-            self._readers = await self._pool(self.sizes.read, self.sizes.read_timeout, read_only=True)
-            self._writers = await self._pool(self.sizes.write, self.sizes.write_timeout, read_only=False)
+        sizes = self.sizes
+        self.readers = self._pool("read", sizes.read, sizes.read_timeout, read_only=True)
+        self.writers = self._pool("write", sizes.write, sizes.write_timeout, read_only=False)
+        try:
+            for pool in (self.readers, self.writers):
+                pool.release(await pool.acquire())
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Wait for running statements, then disconnect."""
-        for pool in (self._readers, self._writers):
+        pools, self.readers, self.writers = (self.readers, self.writers), None, None
+        for pool in pools:
             if pool is not None:
-                try:
-                    await asyncio.wait_for(pool.close(), 10)
-                except TimeoutError:
-                    pool.terminate()
+                await pool.close()
 
     async def connect(self) -> asyncpg.Connection:
         """A connection outside the pools, for what holds session state: LISTEN, advisory locks."""
-        with _unavailable_when_away():
-            connection = await asyncpg.connect(self.dsn, **self.options)
-            await prepare_connection(connection)
-            return connection
+        return await self._connect({"application_name": "tenfold"})
 
-    @asynccontextmanager
-    async def read(self, *, snapshot: bool = False) -> AsyncIterator[Read]:
+    def read(self, *, snapshot: bool = False) -> "Reading":
         """Borrow a connection for reading; with `snapshot`, all statements see the same instant."""
-        async with self._borrow("read", self._readers) as connection:
-            if not snapshot:
-                yield Read(connection, self.clock.now())
-                return
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                yield Read(connection, self.clock.now())
+        return Reading(self, snapshot)
 
-    @asynccontextmanager
-    async def write(self) -> AsyncIterator[Write]:
+    def write(self) -> "Writing":
         """Open a transaction: committed at the end of the block, rolled back when the block raises."""
-        async with self._borrow("write", self._writers) as connection:
-            tx = Write(connection, self.clock.now())
-            async with connection.transaction():
-                yield tx
-                if self.outbox is not None:
-                    await self.outbox.write(tx, tx.announcements)
-        for callback in tx.announcements.callbacks:
-            callback()
-        if self.outbox is not None:
-            await self.outbox.deliver(tx.announcements)
+        return Writing(self)
 
     async def transact(self, deed: Callable[[Write], Awaitable[T]]) -> T:
         """Run a deed in a transaction, again from the start when it lost a race (serialization failure, deadlock)."""
@@ -203,50 +190,179 @@ class Database:
             except _CONFLICTS as conflict:
                 metrics.transaction_retries.labels(type(conflict).__name__).inc()
                 if attempt == _TRIES:
-                    raise Unavailable(retry_after=1) from conflict
-                await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
+                    raise Unavailable("Too many others change the same thing.", retry_after=1) from conflict
+                await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter
         raise AssertionError("unreachable")
 
-    async def _pool(self, size: int, timeout: timedelta, *, read_only: bool) -> "asyncpg.Pool":
-        milliseconds = str(int(timeout / timedelta(milliseconds=1)))
-        return await asyncpg.create_pool(
-            self.dsn,
-            min_size=1,
-            max_size=size,
-            init=prepare_connection,
-            connection_class=Connection,
-            statement_cache_size=1024,
-            max_cached_statement_lifetime=0,
-            max_inactive_connection_lifetime=0,
-            server_settings={
-                "application_name": "tenfold",
-                "statement_timeout": milliseconds,
-                "idle_in_transaction_session_timeout": "60000",
-                "default_transaction_read_only": "on" if read_only else "off",
-            },
-            **self.options,
-        )
+    def _pool(self, name: str, size: int, timeout: timedelta, *, read_only: bool) -> Pool:
+        settings = {
+            "application_name": "tenfold",
+            "statement_timeout": str(int(timeout / timedelta(milliseconds=1))),
+            "idle_in_transaction_session_timeout": "60000",
+            "default_transaction_read_only": "on" if read_only else "off",
+        }
+        return Pool(name, size, wait=self.sizes.wait.total_seconds(), connect=lambda: self._connect(settings))
 
-    @asynccontextmanager
-    async def _borrow(self, name: str, pool: "asyncpg.Pool | None") -> AsyncIterator[asyncpg.Connection]:
-        if pool is None:
-            raise Unavailable("The database is not open.", retry_after=1)
-        started = time.perf_counter()
-        with _unavailable_when_away():
-            connection = await pool.acquire(timeout=self.sizes.wait.total_seconds())
-            self._waits[name].observe(time.perf_counter() - started)
+    async def _connect(self, settings: dict[str, str]) -> asyncpg.Connection:
+        try:
+            connection = await asyncpg.connect(
+                self.dsn,
+                connection_class=Connection,
+                statement_cache_size=1024,
+                max_cached_statement_lifetime=0,
+                timeout=math.ceil(self.sizes.wait.total_seconds()),
+                server_settings=settings,
+                **self.options,
+            )
+            await prepare_connection(connection)
+        except (OSError, TimeoutError) as error:
+            raise _unavailable() from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            if is_away(error):
+                raise _unavailable() from error
+            raise
+        return connection
+
+
+class Reading:
+    """The block of `read()`. A class, because a generator's context manager costs several times as much."""
+
+    __slots__ = ("_connection", "_database", "_pool", "_snapshot", "_transaction", "_tx")
+
+    def __init__(self, database: Database, snapshot: bool) -> None:
+        self._database = database
+        self._snapshot = snapshot
+
+    async def __aenter__(self) -> Read:
+        database = self._database
+        self._pool = pool = _opened(database.readers)
+        self._connection = connection = await pool.acquire()
+        if self._snapshot:
+            self._transaction = await _begun(
+                connection, pool, connection.transaction(isolation="repeatable_read", readonly=True)
+            )
+        self._tx = tx = Read(connection, database.clock.now())
+        return tx
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tx.connection = _GONE
+        try:
+            if self._snapshot:
+                await _ended(self._transaction, kind, error, trace)
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            self._pool.release(self._connection, error)
+            if error is not None and is_away(error):
+                raise _unavailable() from error
+
+
+class Writing:
+    """The block of `write()`: a transaction, then the announcements of what it did."""
+
+    __slots__ = ("_connection", "_database", "_pool", "_transaction", "_tx")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def __aenter__(self) -> Write:
+        database = self._database
+        self._pool = pool = _opened(database.writers)
+        self._connection = connection = await pool.acquire()
+        self._transaction = await _begun(connection, pool, connection.transaction())
+        self._tx = tx = Write(connection, database.clock.now())
+        return tx
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        failure = error
+        committing = False
+        try:
+            if error is None:
+                await self._write_announcements()
+                committing = True
+            await _ended(self._transaction, kind, error, trace)
+        except BaseException as raised:
+            failure = raised
+            raise
+        finally:
+            self._tx.connection = _GONE
+            self._pool.release(self._connection, failure)
+            if failure is not None and is_away(failure):
+                raise _unavailable(committing=committing) from failure
+        if error is None:
+            await self._announce()
+
+    async def _write_announcements(self) -> None:
+        outbox = self._database.outbox
+        if outbox is None:
+            return
+        try:
+            await outbox.write(self._tx, self._tx.announcements)
+        except BaseException as error:
+            await _ended(self._transaction, type(error), error, error.__traceback__)
+            raise
+
+    async def _announce(self) -> None:
+        """Tell the world. The transaction is committed, so what fails here fails nobody; it is logged."""
+        announcements = self._tx.announcements
+        for callback in announcements.callbacks:
             try:
-                yield connection
-            finally:
-                await pool.release(connection)
+                callback()
+            except Exception:
+                _log.exception("a callback after a commit failed", callback=repr(callback))
+        if self._database.outbox is not None:
+            try:
+                await self._database.outbox.deliver(announcements)
+            except Exception:
+                _log.exception("announcements after a commit were not delivered")
 
 
-class _unavailable_when_away:  # noqa: N801 - reads as a statement
-    """Turn "the server is not there" into the refusal that says so."""
+class _Gone:
+    """Stands where a connection was that has been given back, so that late use is an error that says so."""
 
-    def __enter__(self) -> None:
-        return None
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"this transaction has ended; {name} was called on it too late")
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, _AWAY):
-            raise Unavailable("The database does not answer.", retry_after=1) from error
+
+_GONE: Any = _Gone()
+
+
+def _opened(pool: Pool | None) -> Pool:
+    if pool is None:
+        raise Unavailable("The database is not open.", retry_after=1)
+    return pool
+
+
+async def _begun(connection: asyncpg.Connection, pool: Pool, transaction: Any) -> Any:
+    try:
+        await transaction.__aenter__()
+    except BaseException as error:
+        pool.release(connection, error)
+        if is_away(error):
+            raise _unavailable() from error
+        raise
+    return transaction
+
+
+async def _ended(
+    transaction: Any, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+) -> None:
+    """Commit, or roll back after an error; a rollback that fails is none of the caller's business, the error is."""
+    try:
+        await transaction.__aexit__(kind, error, trace)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
+        if error is None:
+            raise
+
+
+def _unavailable(*, committing: bool = False) -> Unavailable:
+    if committing:
+        return Unavailable(
+            "The database stopped answering during the commit; the change may or may not have been made.", retry_after=1
+        )
+    return Unavailable("The database does not answer.", retry_after=1)
