@@ -5,6 +5,7 @@ dropped tag), not for every row: those are found by looking.
 """
 
 import asyncio
+import itertools
 import random
 import uuid
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ class PostgresBus(Listening):
         super().__init__()
         self._db = db
         self._origin = uuid.uuid4().hex
+        self._numbers = itertools.count()
         self._task: asyncio.Task[None] | None = None
         self._line: _Line | None = None
 
@@ -74,7 +76,8 @@ class PostgresBus(Listening):
             self._line = None
 
     def _body_of(self, tx: Write, topic: str, payload: object, parcels: list[Parcel]) -> str:
-        body = msgspec.json.encode([topic, payload, self._origin])
+        # Postgres folds equal notifications of a transaction into the first; a number keeps them apart, and in order.
+        body = msgspec.json.encode([topic, payload, f"{self._origin}:{next(self._numbers)}"])
         if len(body) <= _LARGEST:
             return body.decode()
         parcel = Parcel(new_id(), body.decode(), tx.now)
@@ -121,7 +124,7 @@ class PostgresBus(Listening):
                 log.warning("a large signal was gone before it was read", id=body)
                 return
             body = parcel.body
-        topic, payload, _origin = msgspec.json.decode(body)
+        topic, payload, _number = msgspec.json.decode(body)
         await self._hear(topic, payload)
 
     async def _reconnect(self) -> _Line:

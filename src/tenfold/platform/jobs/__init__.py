@@ -40,7 +40,8 @@ class Job:
     """A declared job: the function, what starts it, and how it is run.
 
     The function takes `tx: Write` (its transaction, optional), the payload (a msgspec Struct or a fact, optional) and
-    any parts of the platform, by type. A job without `tx` opens its own transactions and must be idempotent by itself.
+    any parts of the platform, by type. A job without `tx` opens its own transactions and must be idempotent by itself;
+    when it is enqueued with a key, a transaction is held open beside it, and it must be done within a minute.
     """
 
     function: Callable[..., Awaitable[None]]
@@ -177,10 +178,6 @@ class JobQueue(ABC):
     @abstractmethod
     async def finish(self, tx: "Write", worker: UUID, picked: Picked) -> bool:
         """Make this the transaction of the job's effect; False when it was applied, or is another worker's now."""
-
-    @abstractmethod
-    async def is_done(self, picked: Picked) -> bool:
-        """Whether a job of this idempotency key has taken effect already."""
 
     @abstractmethod
     async def fail(self, worker: UUID, picked: Picked, failure: Failure, *, retry_at: datetime | None) -> None:

@@ -78,10 +78,6 @@ class MemoryQueue(JobQueue):
         tx.on_commit(lambda: self._remove(kept))
         return key is None or key not in self._effects
 
-    async def is_done(self, picked: Picked) -> bool:
-        """Whether its key is among the effects."""
-        return (picked.job, picked.key) in self._effects
-
     async def fail(self, worker: UUID, picked: Picked, failure: Failure, *, retry_at: datetime | None) -> None:
         """Keep the failure beside the job."""
         kept = self._mine(worker, picked.id)

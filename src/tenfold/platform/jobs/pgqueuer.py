@@ -47,13 +47,6 @@ class Queue(JobQueue):
             return True
         return bool(await queries.insert_effect(tx, job=picked.job, key=picked.key, now=tx.now))
 
-    async def is_done(self, picked: Picked) -> bool:
-        """One read by key; none for a job without a key."""
-        if picked.key is None:
-            return False
-        async with self._db.write() as tx:
-            return await queries.has_effect(tx, job=picked.job, key=picked.key)
-
     async def fail(self, worker: UUID, picked: Picked, failure: Failure, *, retry_at: datetime | None) -> None:
         """Keep the last failure in the row itself, so that a dead letter tells its own story."""
         error = {"error": msgspec.to_builtins(failure)}

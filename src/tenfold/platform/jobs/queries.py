@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from tenfold.platform.db import batch, many, one, run
+from tenfold.platform.db import batch, many, run
 from tenfold.platform.jobs import DeadJob, Depth, Picked
 
 
@@ -67,8 +67,6 @@ delete_picked = run("""
 insert_effect = run("""
     insert into job_effects (job, key, done_at) values (:job, :key, :now) on conflict (job, key) do nothing
 """)
-
-has_effect = one(bool, "select exists (select from job_effects where job = :job and key = :key)")
 
 retry_job = run("""
     update pgqueuer

@@ -66,7 +66,7 @@ class Runner:
             plan = self._plan_of(picked.job)
             given = plan.given(picked)
             async with asyncio.timeout(plan.job.timeout.total_seconds()):
-                if plan.tx is not None:
+                if plan.tx is not None or picked.key is not None:
                     return await self._db.transact(lambda tx: attempt.within(tx, plan, given))
                 return await attempt.without(self._db, plan, given)
         except Exception as error:  # a boundary: whatever a job raises is recorded with it
@@ -130,20 +130,18 @@ class _Attempt:
         self.error: Exception | None = None
 
     async def within(self, tx: Write, plan: _Plan, given: dict[str, object]) -> Outcome:
-        """The effect and the end of the job in one transaction: both or neither."""
+        """The end of the job, in one transaction with its effect; a second delivery of its key waits for that."""
         if not await self._queue.finish(tx, self._worker, self._picked):
             return Outcome(self._picked, "skipped")
-        await self._call(plan, {**given, plan.tx or "": tx})
+        await self._call(plan, given if plan.tx is None else {**given, plan.tx: tx})
         return Outcome(self._picked, "done")
 
     async def without(self, db: Database, plan: _Plan, given: dict[str, object]) -> Outcome:
         """The job opens its own transactions; a crash before the last line repeats it."""
-        done = await self._queue.is_done(self._picked)
-        if not done:
-            await self._call(plan, given)
+        await self._call(plan, given)
         async with db.write() as tx:
-            await self._queue.finish(tx, self._worker, self._picked)
-        return Outcome(self._picked, "skipped" if done else "done")
+            finished = await self._queue.finish(tx, self._worker, self._picked)
+        return Outcome(self._picked, "done" if finished else "skipped")
 
     async def _call(self, plan: _Plan, given: dict[str, object]) -> None:
         self.called, self.error = True, None

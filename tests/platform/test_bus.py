@@ -1,0 +1,137 @@
+"""The promise of the bus, over both engines; and what only the one with a connection can lose."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from tenfold.platform.bus import Bus
+from tenfold.platform.bus.memory import MemoryBus
+from tenfold.platform.bus.postgres import PostgresBus
+from tenfold.platform.db import Database
+
+
+class Ear:
+    """What was heard."""
+
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+        self.gaps = 0
+
+    def __call__(self, payload: Any) -> None:
+        self.heard.append(payload)
+
+    async def gap(self) -> None:
+        self.gaps += 1
+
+    async def until(self, done: Callable[["Ear"], bool]) -> None:
+        """Wait until something is true of what was heard."""
+        async with asyncio.timeout(10):
+            while not done(self):
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def ear() -> Ear:
+    return Ear()
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def bus(request: pytest.FixtureRequest, database: Database, ear: Ear) -> AsyncIterator[Bus]:
+    bus = MemoryBus() if request.param == "memory" else PostgresBus(database)
+    bus.listen("news", ear)
+    await bus.open()
+    yield bus
+    await bus.close()
+
+
+async def test_a_signal_reaches_its_listeners_and_no_others(bus: Bus, ear: Ear) -> None:
+    """A process hears its own signals, in order, as JSON values."""
+    await bus.send("weather", "rain")
+    await bus.send("news", {"a": [1, None, "ü"]})
+    await bus.send("news", 2)
+
+    await ear.until(lambda ear: len(ear.heard) == 2)
+
+    assert ear.heard == [{"a": [1, None, "ü"]}, 2]
+
+
+async def test_a_signal_of_a_transaction_leaves_with_its_commit(bus: Bus, ear: Ear, database: Database) -> None:
+    """What is rolled back was never said, and what is not committed yet is not heard."""
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the block is the transaction
+        async with database.write() as tx:
+            await bus.send_in(tx, [("news", "never")])
+            raise ZeroDivisionError
+    async with database.write() as tx:
+        await bus.send_in(tx, [("news", 1), ("news", 2), ("news", 1)])
+        await asyncio.sleep(0.05)
+        assert ear.heard == []
+
+    await ear.until(lambda ear: len(ear.heard) == 3)
+
+    assert ear.heard == [1, 2, 1]
+
+
+async def test_a_signal_may_be_large(bus: Bus, ear: Ear, database: Database) -> None:
+    """A notification has room for 8,000 bytes; a signal has more, and keeps its place in the order."""
+    large = "x" * 100_000
+    async with database.write() as tx:
+        await bus.send_in(tx, [("news", "before"), ("news", large), ("news", "after")])
+    await bus.send("news", "ü" * 3_950)
+
+    await ear.until(lambda ear: len(ear.heard) == 4)
+
+    assert ear.heard == ["before", large, "after", "ü" * 3_950]
+
+
+async def test_a_listener_that_fails_stops_nobody_else(database: Database, ear: Ear) -> None:
+    """A mistake in one part does not make the others deaf."""
+
+    async def broken(payload: Any) -> None:
+        raise RuntimeError(payload)
+
+    bus = MemoryBus()
+    bus.listen("news", broken)
+    bus.listen("news", ear)
+    await bus.open()
+    await bus.send("news", 1)
+    await bus.send("news", 2)
+
+    await ear.until(lambda ear: len(ear.heard) == 2)
+
+    await bus.close()
+    assert ear.heard == [1, 2]
+
+
+async def test_every_process_hears(database: Database, ear: Ear) -> None:
+    """Two buses on one database are two processes of one installation."""
+    here, there = PostgresBus(database), PostgresBus(database)
+    there.listen("news", ear)
+    await here.open()
+    await there.open()
+    try:
+        await here.send("news", "hello")
+        await ear.until(lambda ear: ear.heard == ["hello"])
+    finally:
+        await here.close()
+        await there.close()
+
+
+async def test_a_lost_connection_is_found_again_and_the_gap_is_told(database: Database, ear: Ear) -> None:
+    """Whoever keeps something from the bus reads it again, since it may have missed a word."""
+    bus = PostgresBus(database)
+    bus.listen("news", ear)
+    bus.on_gap(ear.gap)
+    await bus.open()
+    try:
+        async with database.write() as tx:
+            await tx.connection.execute(
+                """select pg_terminate_backend(pid) from pg_stat_activity
+                    where datname = current_database() and query ilike 'listen%'"""
+            )
+        await ear.until(lambda ear: ear.gaps == 1)
+        await bus.send("news", "again")
+        await ear.until(lambda ear: ear.heard == ["again"])
+    finally:
+        await bus.close()
