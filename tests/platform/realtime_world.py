@@ -8,11 +8,11 @@ from uuid import UUID
 
 from tenfold.kit.actors import Actor
 from tenfold.kit.ids import new_id
-from tenfold.kit.refusals import NotSignedIn
+from tenfold.kit.refusals import NotSignedIn, TokenIsExpired
 from tenfold.platform.observe.metrics import registry
 from tenfold.platform.realtime import Channel
 from tenfold.platform.realtime.codes import Disconnect, ErrorReply
-from tenfold.platform.realtime.lobby import Authenticated, Lobby, SessionRules, TokenIsExpired
+from tenfold.platform.realtime.lobby import Authenticated, Lobby, SessionRules
 from tenfold.platform.realtime.memory import MemoryRealtime
 from tenfold.platform.realtime.protocol import ConnectResult, Reply, SubscribeResult, decode_replies
 from tenfold.platform.realtime.session import Session

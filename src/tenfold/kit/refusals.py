@@ -40,6 +40,16 @@ class NotSignedIn(Refusal):
     status = 401
 
 
+class TokenIsExpired(NotSignedIn):
+    """This needs a valid access token."""
+
+    # To callers of doors it is `NotSignedIn`; an open socket needs to know that a new token would do.
+    @classmethod
+    def code(cls) -> str:
+        """The code of `NotSignedIn`."""
+        return NotSignedIn.code()
+
+
 class Forbidden(Refusal):
     """You may not do this."""
 

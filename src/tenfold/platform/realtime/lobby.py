@@ -17,10 +17,6 @@ from tenfold.platform.realtime.memory import MemoryRealtime
 log = structlog.get_logger(__name__)
 
 
-class TokenIsExpired(NotSignedIn):
-    """This access token has expired; get a new one."""
-
-
 @dataclass(frozen=True, slots=True)
 class Authenticated:
     """Whose token it is, and until when (None: for good)."""

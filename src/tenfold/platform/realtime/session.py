@@ -12,11 +12,11 @@ import structlog
 
 from tenfold.kit.actors import Actor
 from tenfold.kit.ids import new_id
-from tenfold.kit.refusals import NotSignedIn, Refusal
+from tenfold.kit.refusals import NotSignedIn, Refusal, TokenIsExpired
 from tenfold.platform.observe import metrics
 from tenfold.platform.realtime import codes, user_channel
 from tenfold.platform.realtime.codes import Disconnect, ErrorReply
-from tenfold.platform.realtime.lobby import Authenticated, Lobby, TokenIsExpired
+from tenfold.platform.realtime.lobby import Authenticated, Lobby
 from tenfold.platform.realtime.protocol import (
     PING,
     REJECT_UNRECOVERED,
