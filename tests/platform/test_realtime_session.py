@@ -4,7 +4,10 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tenfold.kit.actors import Actor
 from tenfold.kit.ids import new_id
@@ -12,6 +15,7 @@ from tenfold.kit.refusals import Unavailable
 from tenfold.platform.realtime import Channel, codes, user_channel
 from tenfold.platform.realtime.codes import Disconnect, ErrorReply
 from tenfold.platform.realtime.lobby import Authenticated, Lobby, SessionRules
+from tenfold.platform.realtime.protocol import METHODS, decode_commands
 from tenfold.platform.realtime.session import Session
 from tests.platform.realtime_world import (
     RealtimeWorld,
@@ -25,6 +29,7 @@ from tests.platform.realtime_world import (
 )
 
 ROOM = UUID(int=1)
+FIELDS = ["token", "channel", "data", "subs", "recover", "offset", "epoch", "since", "limit", "reverse", "flag"]
 
 
 async def test_a_valid_token_connects_and_subscribes_to_ones_own_channel() -> None:
@@ -324,3 +329,34 @@ async def test_open_sockets_are_counted() -> None:
     other.lost()
 
     assert (during - before, metric("tenfold_realtime_sockets") - before) == (2, 0)
+
+
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=5), inner),
+    max_leaves=8,
+)
+_commands = st.dictionaries(st.sampled_from(["id", *METHODS]), _values, max_size=2)
+_polite = st.builds(
+    lambda id_, method, request: {"id": id_, method: request},
+    st.integers(1, 2**32 - 1),
+    st.sampled_from(METHODS),
+    st.fixed_dictionaries({}, optional={"channel": st.sampled_from([f"room:{ROOM}", "x", ""]), "limit": st.integers()}),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=50) | st.one_of(_commands, _polite).map(msgspec.json.encode), max_size=8))
+def test_whatever_is_said_is_answered_or_ends_the_connection(frames: list[bytes]) -> None:
+    """No client can make the server raise, and none waits in vain."""
+
+    async def talk() -> None:
+        session, wire, _ = await connected(RealtimeWorld(may_listen=everybody), person())
+        for frame in frames:
+            await say(session, frame)
+            replies = wire.take()
+            asked = [] if wire.closed else [command for command in decode_commands(frame) if command.id]
+            assert wire.closed or [reply.id for reply in replies] == [command.id for command in asked]
+        session.lost()
+
+    asyncio.run(talk())
