@@ -158,7 +158,11 @@ class Migrations:
                 await self._with_locks(
                     connection, migration, lambda: self._run_together(connection, migration, started)
                 )
-        except asyncpg.PostgresError as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if connection.is_closed():
+                raise MigrationFailed(
+                    f"The connection to the database was lost during the migration {migration.label}; run it again."
+                ) from error
             raise MigrationFailed(
                 f"The migration {migration.label} failed: {error}; correct it, then run it again."
             ) from error
