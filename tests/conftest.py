@@ -1,6 +1,7 @@
 """What every test may ask for: a running Postgres, and a database of its own on it."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,3 +51,12 @@ async def database(database_address: Address) -> AsyncIterator[Database]:
     await db.open()
     yield db
     await db.close()
+
+
+@pytest.fixture
+async def world(database_address: Address, tmp_path: Path) -> AsyncIterator[Any]:
+    """Ana, Bob and Eve in a house of their own."""
+    from tests.world import worlds
+
+    async with worlds(database_address, tmp_path) as world:
+        yield world

@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-import tenfold
-from tenfold.platform.db import Database, Migrations, Source
+from tenfold.platform.db import Database, Migrations
 from tenfold.platform.db.embedded import Address, EmbeddedPostgres
 
 T = TypeVar("T")
@@ -72,6 +71,8 @@ class Cluster:
         await self._execute(f"drop database if exists {address.options['database']} with (force)")
 
     async def _migrated(self) -> str:
+        from tenfold.assembly import migration_sources
+
         address = await self.empty()
         db = Database(address.dsn, **address.options)
         await db.open()
@@ -94,19 +95,6 @@ class Cluster:
             await connection.execute(sql)
         finally:
             await connection.close()
-
-
-def migration_sources() -> list[Source]:
-    """The house's migrations, found by folder while the assembly does not import."""
-    try:
-        from tenfold.assembly import migration_sources as assembled
-    except ImportError:
-        root = Path(tenfold.__file__).parent
-        parts = ("bus", "jobs", "audit", "http")
-        folders = [root / "platform" / part / "migrations" for part in parts]
-        folders += [root / "modules" / name / "migrations" for name in ("identity", "feed")]
-        return [Source(folder.parent.name, folder) for folder in folders if folder.is_dir()]
-    return assembled()
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

@@ -13,6 +13,7 @@ import msgspec
 from tenfold.assembly import MODULES, House
 from tenfold.kit.actors import Actor
 from tenfold.kit.clock import SetClock
+from tenfold.modules.identity import Guard, grant_admin
 from tenfold.platform.db.embedded import Address
 from tenfold.platform.http.server import bind, serving
 from tenfold.platform.jobs.worker import Worker
@@ -25,10 +26,14 @@ SETTINGS: Mapping[str, object] = {
     "tokens.key": "a test key that is long enough to be one",
     "passwords.time_cost": 1,
     "passwords.memory_kib": 8,
+    "identity.admins_need_second_factor": False,
     "limits.enabled": False,
     "database.read_connections": 4,
     "database.write_connections": 6,
 }
+
+
+NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class Person:
     client: httpx2.AsyncClient
     handle: str = ""
     email: str = ""
-    id: UUID = UUID(int=0)
+    id: UUID = NOBODY
     token: str | None = None
     refresh_token: str | None = None
     actor: Actor | None = None
@@ -153,6 +158,19 @@ class World:
             person.actor = self.house.tokens.authenticate(person.token)
         return answer
 
+    @property
+    def admin(self) -> Person:
+        """An administrator."""
+        return self.people["admin_person"]
+
+    async def appoint(self, person: Person, role: str) -> None:
+        """Give somebody a role, as an administrator's command would, and a session that knows it."""
+        async with self.house.db.write() as tx:
+            await grant_admin(tx, self.parts.get(Guard), person.email)
+        if role != "admin":
+            await self.admin.put(f"/v1/admin/users/{person.id}/role", {"role": role})
+        await self.sign_in(person)
+
     async def drain(self) -> None:
         """Run every job that is due, and those that follow from them, until none is left."""
         await self.worker.drain()
@@ -179,6 +197,7 @@ async def worlds(
                 world = World(house, house.worker(), clock, mailer, client, url)
                 for name in ("ana", "bob", "eve"):
                     await world.person(name)
+                await world.appoint(await world.person("admin_person"), "admin")
                 yield world
     finally:
         await house.close()

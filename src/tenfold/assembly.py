@@ -1,4 +1,4 @@
-"""The table of contents: settings → platform → modules, by hand, in order. Nothing here connects before `House.open`."""
+"""The table of contents: settings → platform → modules, by hand, in order. Nothing connects before `House.open`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,7 +8,16 @@ from tenfold.kit.clock import Clock
 from tenfold.kit.refusals import CannotStart
 from tenfold.modules.feed.manifest import module as feed
 from tenfold.modules.feed.shapes import FeedPolicy
-from tenfold.modules.identity import AccessTokens, IdentityPolicy, Keyring, PasswordPolicy, Passwords, attach, catch_up
+from tenfold.modules.identity import (
+    AccessTokens,
+    Guard,
+    IdentityPolicy,
+    Keyring,
+    PasswordPolicy,
+    Passwords,
+    attach,
+    catch_up,
+)
 from tenfold.modules.identity.manifest import module as identity
 from tenfold.platform.announcer import Announcer
 from tenfold.platform.audit.manifest import module as audit
@@ -36,6 +45,7 @@ from tenfold.platform.limits.policy import LimitPolicy
 from tenfold.platform.mail import Mailer
 from tenfold.platform.mail.folder import FolderMailer
 from tenfold.platform.mail.smtp import SmtpMailer, SmtpServer
+from tenfold.platform.mail.templates import Templates, mail_folders
 from tenfold.platform.module import Module
 from tenfold.platform.observe.health import Check, readiness
 from tenfold.platform.parts import Parts
@@ -47,7 +57,7 @@ from tenfold.platform.realtime.websocket import RealtimeEndpoint
 from tenfold.settings import Settings
 
 MODULES: tuple[Module, ...] = (db, bus, jobs, audit, http, identity, feed)
-"""Everything that brings tables, doors, jobs or statements: parts of the platform first, then modules from the lowest floor up."""
+"""Everything that brings tables, doors, jobs or statements: the platform, then modules from the lowest floor up."""
 
 
 def migration_sources(modules: Iterable[Module] = MODULES) -> list[Source]:
@@ -97,19 +107,34 @@ class House:
         keyring = add(Keyring, Keyring(_keys(settings)))
         self.passwords = add(Passwords, Passwords(PasswordPolicy(**settings.passwords.model_dump())))
         self.tokens = add(AccessTokens, AccessTokens(keyring, policy=policy, clock=self.clock))
-        attach(self.bus, self.tokens, realtime=self.realtime, db=self.db)
+        add(
+            Guard,
+            Guard(
+                db=self.db,
+                passwords=self.passwords,
+                limits=self.limits,
+                keyring=keyring,
+                tokens=self.tokens,
+                policy=policy,
+                cache=self.cache,
+            ),
+        )
+        add(Templates, Templates(mail_folders(modules), app=policy.app_name, home=policy.public_url))
+        attach(self.bus, self.tokens, realtime=self.hub, db=self.db)
         add(FeedPolicy, FeedPolicy(**settings.feed.model_dump()))
 
     async def open(self, *, migrate: bool = False) -> None:
         """Connect to the database and the bus, and learn what was revoked lately.
 
-        Raises `Unavailable` when there is no database, `CannotStart` when its schema is not ours and `migrate` is not given.
+        Raises `Unavailable` without a database, `CannotStart` when its schema is not ours and `migrate` is not given.
         """
         await self.db.open()
         if migrate:
             await self.migrations.apply()
         elif pending := await self.migrations.pending():
-            raise CannotStart(f"The database lacks {len(pending)} migrations of this version; run `tenfold migrate` first.")
+            raise CannotStart(
+                f"The database lacks {len(pending)} migrations of this version; run `tenfold migrate` first."
+            )
         await self.bus.open()
         await catch_up(self.db, self.tokens)
 
@@ -150,7 +175,12 @@ class House:
         )
         channels = [channel.bound(self.parts) for module in self.modules for channel in module.channels()]
         lobby = Lobby(
-            self.hub, self._signed_in, channels=channels, rules=rules, clock=self.clock, version=f"tenfold {__version__}"
+            self.hub,
+            self._signed_in,
+            channels=channels,
+            rules=rules,
+            clock=self.clock,
+            version=f"tenfold {__version__}",
         )
         return RealtimeEndpoint(lobby, allowed_origins=self.settings.http.cors_origins, queue_size=numbers.queue)
 

@@ -12,7 +12,19 @@ EVERY_FILE = [path for folder in ("src", "tests", "bench") for path in sorted((R
 LINES_PER_FILE = 400
 LINES_PER_FUNCTION = 60
 POSITIONAL_PARAMETERS = 4
-FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "data", "info", "process", "handle", "misc"}
+FORBIDDEN_NAMES = {
+    "utils",
+    "util",
+    "helpers",
+    "helper",
+    "common",
+    "manager",
+    "data",
+    "info",
+    "process",
+    "handle",
+    "misc",
+}
 
 
 def functions_of(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

@@ -20,12 +20,13 @@ def test_a_cursor_comes_back_as_it_went(position: tuple[int, str]) -> None:
 @given(st.text(max_size=100))
 def test_a_text_that_is_no_cursor_is_refused_by_name(text: str) -> None:
     """Whatever the client sends, the answer is a value of the right shape, or a 400 that names the field."""
+    found: Any = None
     try:
-        position: Any = from_cursor(text, tuple[int, str])
+        found = from_cursor(text, tuple[int, str])
     except Invalid as refusal:
-        assert refusal.extra["errors"] == [{"field": "query.cursor", "problem": "is not a cursor of this list"}]
-    else:
-        assert isinstance(position, tuple)
+        found = refusal.extra["errors"]
+
+    assert isinstance(found, tuple) or found[0]["field"] == "query.cursor"
 
 
 def test_ids_travel_in_cursors() -> None:

@@ -1,4 +1,4 @@
-"""What every door does by itself: admit, limit, answer once, tag, compress, refuse in one form. On a real server and database."""
+"""What every door does by itself: admit, limit, answer once, tag, compress, refuse in one form. On a real server."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import httpx2
@@ -140,7 +140,9 @@ async def site(database: Database) -> AsyncIterator[Site]:
 
 
 @contextlib.asynccontextmanager
-async def built(db: Database, policy: HttpPolicy | None = None, budgets: LimitPolicy | None = None) -> AsyncIterator[Site]:
+async def built(
+    db: Database, policy: HttpPolicy | None = None, budgets: LimitPolicy | None = None
+) -> AsyncIterator[Site]:
     async with db.write() as tx:
         await tx.connection.execute(BOOKS)
     clock = SetClock()
@@ -200,7 +202,9 @@ async def test_a_bug_is_a_500_that_tells_nothing(site: Site) -> None:
         ("GET", "/v1/staff", 404, "UnknownPath"),
     ],
 )
-async def test_wrong_addresses_are_refused_in_the_same_form(site: Site, method: str, path: str, status: int, code: str) -> None:
+async def test_wrong_addresses_are_refused_in_the_same_form(
+    site: Site, method: str, path: str, status: int, code: str
+) -> None:
     """The router's refusals look like ours, and a door for a role does not exist for others."""
     answer = await site.client.request(method, path)
 

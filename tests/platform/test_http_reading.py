@@ -1,5 +1,6 @@
 """What comes in from outside is read strictly, and whatever is wrong with it is a refusal that names the field."""
 
+import contextlib
 import json
 from typing import Annotated, Any
 from uuid import UUID
@@ -69,19 +70,17 @@ def test_what_is_not_json_is_malformed(body: bytes) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_draft_or_a_refusal(body: bytes) -> None:
     """No input escapes as another exception."""
-    try:
+    with contextlib.suppress(Refusal):
         decode_body(body, decoder, JSON)
-    except Refusal:
-        pass
 
 
-@given(st.dictionaries(st.text(max_size=5), st.recursive(st.none() | st.integers() | st.text(), st.lists, max_leaves=5)))
+@given(
+    st.dictionaries(st.text(max_size=5), st.recursive(st.none() | st.integers() | st.text(), st.lists, max_leaves=5))
+)
 def test_any_json_object_is_a_draft_or_a_refusal(values: dict[str, Any]) -> None:
     """The same for objects of every shape."""
-    try:
+    with contextlib.suppress(Refusal):
         decode_body(json.dumps(values).encode(), decoder, JSON)
-    except Refusal:
-        pass
 
 
 def test_a_body_that_is_not_declared_json_is_refused() -> None:

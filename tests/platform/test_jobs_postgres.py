@@ -17,6 +17,7 @@ import pytest
 import tenfold
 from tenfold.platform.db import Database
 from tenfold.platform.db.embedded import Address
+from tenfold.platform.jobs import queries
 from tenfold.platform.jobs.pgqueuer import Queue
 from tenfold.platform.jobs.registry import Registry
 from tests.platform import jobs_world as shop
@@ -125,6 +126,29 @@ async def test_a_fact_with_two_followers_costs_one_statement(work: Workshop, mon
 
     assert silent == []
     assert len([query for query in sent if "insert" in query]) == 1
+
+
+async def test_picking_reads_a_few_rows_however_many_wait(work: Workshop) -> None:
+    """The planner knows nothing of a table that was empty a second ago; it must not sort all that waits."""
+    async with work.db.write() as tx:
+        for number in range(2_000):
+            tx.enqueue(shop.count, shop.Number(number))
+    given = {
+        "worker": uuid4(),
+        "room": 10,
+        "silence": timedelta(minutes=1),
+        "now": work.clock.now(),
+        "known": list(work.queue.jobs),
+    }
+
+    async with work.db.write() as tx:
+        await queries.forbid_sorting(tx)
+        sql, names = queries.pick_jobs.sql, queries.pick_jobs.parameters
+        plan = await tx.connection.fetch(f"explain {sql}", *[given[name] for name in names])
+
+    text = "\n".join(row[0] for row in plan)
+    assert "Backward using pgqueuer_priority_id_id1_idx" in text
+    assert "Sort" not in text
 
 
 async def test_a_schedule_follows_its_declaration(work: Workshop, database: Database) -> None:

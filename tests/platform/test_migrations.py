@@ -273,7 +273,7 @@ async def test_a_backfill_stops_when_its_time_is_up(files: Write, monkeypatch: p
 
 async def test_the_houses_own_migrations_need_nothing_more(database: Database) -> None:
     """The template that every test copies is what the files say."""
-    from tests.postgres import migration_sources
+    from tenfold.assembly import migration_sources
 
     assert await Migrations(database, migration_sources()).pending() == []
 

@@ -1,4 +1,4 @@
-"""Where the database of an installation is: its own Postgres, or the embedded one, started for as long as it is needed."""
+"""Where the database of an installation is: an own Postgres, or the embedded one, started while it is needed."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

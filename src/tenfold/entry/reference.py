@@ -1,4 +1,4 @@
-"""The reference page: every event, job, schedule, refusal and door of the assembly, as `docs/reference.md` shows them."""
+"""The reference page: every event, job, refusal and door of the assembly, as `docs/reference.md` shows them."""
 
 import inspect
 import sys
@@ -17,15 +17,21 @@ def markdown(modules: Iterable[Module] = MODULES) -> str:
     lines = [
         "# Reference",
         "",
-        "Written by `make docs` from the code. `tenfold show routes|events|jobs|schedule|limits` prints the same from the running assembly;",
-        "every door with its shapes is at `/docs` of a running server.",
+        "Written by `make docs` from the code. `tenfold show routes|events|jobs|schedule|limits` prints the same from",
+        "the running assembly; every door with its shapes is at `/docs` of a running server.",
         "",
         "## Refusals of every door",
         "",
         "| code | status | message |",
         "|---|---|---|",
     ]
-    everywhere = {*problems.EVERYWHERE, *problems.SIGNED_IN, *problems.WITH_BODY, *problems.WITH_KEY, problems.UnknownPath}
+    everywhere = {
+        *problems.EVERYWHERE,
+        *problems.SIGNED_IN,
+        *problems.WITH_BODY,
+        *problems.WITH_KEY,
+        problems.UnknownPath,
+    }
     everywhere.add(problems.MethodNotAllowed)
     lines += [
         f"| `{refusal.code()}` | {refusal.status} | {refusal.title()} |"
@@ -41,7 +47,9 @@ def _module(module: Module, followers: dict[type, list[str]]) -> Iterator[str]:
     yield from ("", f"## {module.name}")
     if doors := module.doors():
         yield from ("", "| door | does | limit |", "|---|---|---|")
-        yield from (f"| `{door.method} /v1{door.path}` | {_sentence(door)} | {door.limit} × {door.cost} |" for door in doors)
+        yield from (
+            f"| `{door.method} /v1{door.path}` | {_sentence(door)} | {door.limit} × {door.cost} |" for door in doors
+        )
     if facts := module.facts():
         yield from ("", "| event | says | followed by |", "|---|---|---|")
         for fact in facts:

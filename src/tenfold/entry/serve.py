@@ -1,4 +1,4 @@
-"""`tenfold serve`: HTTP, realtime and background work in one process, with an embedded Postgres unless settings name one."""
+"""`tenfold serve`: HTTP, realtime and background work in one process, on an embedded Postgres or on a named one."""
 
 import asyncio
 import contextlib

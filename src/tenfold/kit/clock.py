@@ -18,6 +18,7 @@ class SetClock(Clock):
         self._offset = timedelta()
 
     def now(self) -> datetime:
+        """The current instant, moved by what this clock was advanced."""
         return datetime.now(UTC) + self._offset
 
     def advance(self, span: timedelta) -> None:

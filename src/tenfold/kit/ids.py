@@ -36,7 +36,7 @@ def new_id() -> UUID:
 
 @contextmanager
 def minting_at(instant: datetime) -> Iterator[None]:
-    """Inside the block this task mints ids of that instant, to tell of a past (samples, imports); they rise by instant only."""
+    """Inside the block this task mints ids of that instant, for samples and imports; they rise by instant only."""
     token = _past.set((instant - _EPOCH) // timedelta(milliseconds=1))
     try:
         yield

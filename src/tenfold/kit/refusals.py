@@ -99,9 +99,9 @@ class Unavailable(Refusal):
 class Invalid(Malformed):
     """The request has a field that is not acceptable."""
 
-    def __init__(self, field: str, problem: str, /, **extra: object) -> None:
-        """`field` is the path of the field at fault (`body.handle`, `query.cursor`), `problem` what is wrong with it."""
-        super().__init__(f"{field}: {problem}", errors=[{"field": field, "problem": problem}], **extra)
+    def __init__(self, field: str, problem: str, /) -> None:
+        """`field` is the path of the field at fault (`body.handle`, `query.cursor`), `problem` what is wrong."""
+        super().__init__(f"{field}: {problem}", errors=[{"field": field, "problem": problem}])
 
 
 class CannotStart(Exception):

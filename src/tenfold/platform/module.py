@@ -25,8 +25,8 @@ Home = str | Literal["reference", "local"]
 class Module:
     """One module: its files, by kind, and what cannot be read off them.
 
-    `homes` names, for each table, the owner's column that distributes it (or `reference`: small and copied everywhere; or
-    `local`: stays on the coordinator). `costs` is the planner's: operations per door, relative to a read by key.
+    `homes` names, for each table, the owner's column that distributes it (or `reference`: small and copied everywhere;
+    or `local`: stays on the coordinator). `costs` is the planner's: operations per door, relative to a read by key.
     `export` gathers what the module knows of one person.
     """
 
@@ -92,6 +92,8 @@ class Module:
 
 
 def _classes(base: type[T], file: ModuleType | None) -> Iterator[type[T]]:
-    for value in vars(file).values() if file else ():
+    if file is None:
+        return
+    for value in vars(file).values():
         if inspect.isclass(value) and issubclass(value, base) and value.__module__ == file.__name__:
             yield value

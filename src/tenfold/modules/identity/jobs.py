@@ -59,7 +59,11 @@ class Post:
         self._guard, self._mailer, self._templates = guard, mailer, templates
 
     async def send_code(self, letter: CodeLetter, template: str, page: str) -> None:
-        """Mail a code to the address it is for, unless it was used or is too old by now."""
+        """Mail a code, unless it was used or is too old by now.
+
+        It goes to the account's own address. What somebody typed may only fold to the same key, and be another mailbox;
+        the one exception is the mailbox that an account wants to move to.
+        """
         async with self._guard.db.read() as tx:
             code = await secrets.find_code(tx, user_id=letter.user_id, code_id=letter.code_id)
             account = await accounts.find_account(tx, user_id=letter.user_id)
@@ -68,7 +72,8 @@ class Post:
         text = mailed_code(self._guard.keyring, letter.user_id, letter.code_id)
         # Behind the `#`, which browsers keep to themselves: a code belongs in no log and no Referer.
         link = f"{self._guard.policy.public_url}/{page}#code={text}"
-        await self.send(template, code.email, name=account.name, link=link, code=text)
+        to = code.email if code.purpose == "change_email_new" else account.email
+        await self.send(template, to, name=account.name, link=link, code=text)
 
     async def send(self, template: str, to: str, **values: str) -> None:
         """Send it; an address that takes no mail is nobody's fault and not tried again."""

@@ -50,7 +50,10 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Passwords:
-    """Hashes and verifies. Both take the same time whether or not there is a hash to compare with."""
+    """Hashes and verifies. Both take the same time whether or not there is a hash to compare with.
+
+    `done` counts the hashes made and compared so far.
+    """
 
     def __init__(self, policy: PasswordPolicy) -> None:
         self.policy = policy
@@ -59,6 +62,7 @@ class Passwords:
         )
         self._pool = ThreadPoolExecutor(policy.workers, thread_name_prefix="passwords", initializer=_step_back)
         self._waiting = 0
+        self.done = 0
         self._nobodys = self._hasher.hash(os.urandom(16).hex())
 
     def close(self) -> None:
@@ -103,6 +107,7 @@ class Passwords:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         finally:
             self._waiting -= 1
+            self.done += 1
             metrics.password_seconds.observe(time.perf_counter() - started)
 
 

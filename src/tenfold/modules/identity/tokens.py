@@ -15,7 +15,7 @@ from joserfc.errors import JoseError
 
 from tenfold.kit.actors import Actor, Role
 from tenfold.kit.clock import Clock
-from tenfold.kit.refusals import NotSignedIn
+from tenfold.kit.refusals import NotSignedIn, TokenIsExpired
 from tenfold.modules.identity.keys import Keyring
 from tenfold.modules.identity.shapes import IdentityPolicy
 
@@ -101,8 +101,12 @@ class AccessTokens:
             remembered = self._admit(token)
         if remembered.expires_at <= self._clock.now():
             self._forget(token)
-            raise NotSignedIn("The access token has expired; refresh it.")
+            raise TokenIsExpired("The access token has expired; refresh it.")
         return remembered.actor
+
+    def remembers(self, token: str) -> bool:
+        """Whether this token was verified here, and neither expired out of memory nor was revoked since."""
+        return token in self._remembered
 
     def expiry_of(self, token: str) -> datetime:
         """When a valid token ends. Raises `NotSignedIn` like `authenticate`."""
@@ -135,10 +139,10 @@ class AccessTokens:
             raise NotSignedIn("This session has ended; sign in again.")
         outdated = self._outdated.get(claims.sub)
         if outdated is not None and claims.ver < outdated.version:
-            raise NotSignedIn("The account has changed; refresh the access token.")
+            raise TokenIsExpired("The account has changed; refresh the access token.")
         expires_at = datetime.fromtimestamp(claims.exp, UTC)
         if expires_at <= self._clock.now():
-            raise NotSignedIn("The access token has expired; refresh it.")
+            raise TokenIsExpired("The access token has expired; refresh it.")
         actor = Actor(
             id=claims.sub,
             session_id=claims.sid,

@@ -7,6 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import asyncpg
 import msgspec
+import structlog
 from prometheus_client import Histogram
 
 from tenfold.platform.observe import metrics
@@ -14,9 +15,13 @@ from tenfold.platform.observe import metrics
 T = TypeVar("T")
 R = TypeVar("R")
 
-# A quoted text, a quoted name, a dollar-quoted body, a comment, a cast, or `:name`: only the last is a parameter.
+_log = structlog.get_logger("tenfold.db")
+_SLOW = 0.5
+
+# A quoted text (with escapes or without), a quoted name, a dollar-quoted body, a comment, a cast, or `:name`: only the
+# last is a parameter.
 _TOKENS = re.compile(
-    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/|::|:=|:([a-z_][a-z0-9_]*)",
+    r"\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/|::|:=|:([a-z_][a-z0-9_]*)",
     re.DOTALL,
 )
 
@@ -29,7 +34,9 @@ class Reads(Protocol):
     """What a statement needs of a transaction: its connection."""
 
     @property
-    def connection(self) -> asyncpg.Connection: ...
+    def connection(self) -> asyncpg.Connection:
+        """The connection that is lent to it."""
+        ...
 
 
 def compile_names(sql: str) -> tuple[str, tuple[str, ...]]:
@@ -76,8 +83,11 @@ class Statement(Generic[R]):
         try:
             return await self._fetch(self, tx.connection, arguments)
         finally:
+            took = time.perf_counter() - started
             if self._timing is not None:
-                self._timing.observe(time.perf_counter() - started)
+                self._timing.observe(took)
+            if took > _SLOW:
+                _log.warning("a statement was slow", statement=self.name, seconds=round(took, 3))
 
 
 def _builder(shape: type[Any] | None) -> Callable[[asyncpg.Record], Any]:

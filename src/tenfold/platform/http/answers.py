@@ -1,4 +1,4 @@
-"""Answers: a response as an ASGI callable, with entity tags and compression. It decides nothing about who may see it."""
+"""Answers: a response as an ASGI callable, with entity tags and compression. Who may see it was decided before."""
 
 import hashlib
 import zlib
@@ -24,6 +24,7 @@ class Answer:
         self.body = body
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send it; without the body when only the head was asked for."""
         if self.status not in (204, 304):
             self.headers.append((b"content-length", b"%d" % len(self.body)))
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})

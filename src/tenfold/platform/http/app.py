@@ -109,6 +109,7 @@ class Application:
         self._seconds: dict[str, Any] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request or carry one connection."""
         kind = scope["type"]
         if kind == "http":
             await self._http(scope, receive, send)

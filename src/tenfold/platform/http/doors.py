@@ -26,7 +26,7 @@ class Client(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """A limit of one door beside the class's: `Extra("mail", 50, timedelta(minutes=1))`. Settings may override it by name."""
+    """A limit of one door beside the class's: `Extra("mail", 50, timedelta(minutes=1))`. Settings may change it."""
 
     name: str
     calls: int
@@ -72,6 +72,7 @@ class Door:
         return inspect.cleandoc(self.function.__doc__ or "")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+        """Call the function itself, as if it were not declared."""
         return self.function(*args, **kwargs)
 
 
@@ -93,8 +94,8 @@ def _declare(method: Method, status: int) -> Callable[..., Callable[[Callable[..
         """Declare a door. `path` is relative to `/v1`; parameters are `{name:uuid}` or `{name:str}`.
 
         `limit` is the class whose budget pays `cost`. `roles` (any of) hide the door from everybody else: 404.
-        `idempotent` (default: on POST) honours `Idempotency-Key`. `public_for` keeps the answer to anonymous readers that long.
-        `etag` (default: on GET) answers 304 to a client that has the same body.
+        `idempotent` (default: on POST) honours `Idempotency-Key`. `public_for` keeps the answer to anonymous
+        readers that long. `etag` (default: on GET) answers 304 to a client that has the same body.
         """
         return lambda function: Door(
             function=function,

@@ -111,7 +111,9 @@ class Endpoint:
                 arguments[name] = getattr(values, name)
         return arguments
 
-    def _key(self, text: bytes, scope: dict[str, Any], raw: bytes, asker: tuple[Actor | None, Client]) -> idempotency.Key:
+    def _key(
+        self, text: bytes, scope: dict[str, Any], raw: bytes, asker: tuple[Actor | None, Client]
+    ) -> idempotency.Key:
         actor, client = asker
         principal = f"user:{actor.id}" if actor else f"address:{client.address}"
         return idempotency.key_of(text, principal=principal, route=self.door.name, path=scope["path"], body=raw)

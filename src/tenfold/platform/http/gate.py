@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from tenfold.kit.actors import Actor
-from tenfold.kit.refusals import NotSignedIn, TooManyRequests
+from tenfold.kit.refusals import NotSignedIn, SecondFactorDue, TooManyRequests
 from tenfold.platform.http.doors import Client, Door
 from tenfold.platform.http.problems import EmailNotVerified, UnknownPath
 from tenfold.platform.limits import Decision, Limits
 from tenfold.platform.limits.address import client_address
 from tenfold.platform.limits.policy import LimitPolicy
-from tenfold.platform.observe import metrics
 
 Authenticate = Callable[[str], Actor]
 
@@ -33,7 +32,7 @@ class Gate:
     def __init__(
         self, authenticate: Authenticate, limits: Limits, budgets: LimitPolicy | None, policy: HttpPolicy
     ) -> None:
-        """`authenticate` turns an access token into its actor, or raises `NotSignedIn`. Without `budgets` nothing is limited."""
+        """`authenticate` turns a token into its actor or raises `NotSignedIn`. Without `budgets` nothing is limited."""
         self._authenticate = authenticate
         self._limits = limits
         self._budgets = budgets
@@ -66,6 +65,8 @@ class Gate:
         elif door.name in self.policy.verified_only and not actor.verified:
             raise EmailNotVerified
         if door.roles and (actor is None or actor.role not in door.roles):
+            if actor is not None and actor.second_factor_due and "admin" in door.roles:
+                raise SecondFactorDue
             raise UnknownPath
 
     async def charge(self, door: Door, actor: Actor | None, client: Client) -> Decision | None:
@@ -75,10 +76,7 @@ class Gate:
         demands = self._budgets.demands(door.limit, door.cost, door.extras, actor, address=client.address)
         if not demands:
             return None
-        decision = await self._limits.take(demands, fail_closed=door.limit == "sign_in")
-        if not decision.allowed:
-            metrics.limit_decisions.labels(decision.demand.name, "refused").inc()
-        return decision
+        return await self._limits.take(demands, fail_closed=door.limit == "sign_in")
 
 
 def refuse_when_spent(decision: Decision | None) -> None:

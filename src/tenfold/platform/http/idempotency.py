@@ -1,11 +1,12 @@
 """Idempotency keys: the same key and request give the same answer, and the deed happens once.
 
-The record of a door that runs in one transaction is written by that transaction, so answer and deed are kept or lost together.
-A door that opens its own transactions is claimed before and finished after; a claim whose process died is free again after
-`CLAIM_LASTS`.
+The record of a door that runs in one transaction is written by that transaction, so answer and deed are kept or lost
+together. A door that opens its own transactions is claimed before and finished after; a claim whose process died is
+free again after `CLAIM_LASTS`.
 """
 
 import hashlib
+import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,7 +22,11 @@ Deed = Callable[[Write], Awaitable[tuple[int, bytes]]]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One use of a key: by whom, at which door, for which request."""
+    """One use of a key: by whom, at which door, for which request.
+
+    The key itself is not kept, and the request is hashed under it: a body may hold a password, which nobody shall be
+    able to guess from the table.
+    """
 
     principal: str
     route: str
@@ -38,8 +43,8 @@ def key_of(text: bytes, *, principal: str, route: str, path: str, body: bytes) -
     """Read an Idempotency-Key header. Raises `Invalid` unless it is 1 to 255 printable ASCII characters."""
     if not 1 <= len(text) <= 255 or not all(33 <= byte <= 126 for byte in text):
         raise Invalid("header.Idempotency-Key", "must be 1 to 255 printable ASCII characters without spaces")
-    digest = hashlib.sha256(b"\n".join((path.encode(), body))).digest()
-    return Key(principal, route, text.decode("ascii"), digest)
+    digest = hmac.digest(text, b"\n".join((path.encode(), body)), "sha256")
+    return Key(principal, route, hashlib.sha256(text).hexdigest(), digest)
 
 
 async def once(tx: Write, key: Key, deed: Deed) -> tuple[int, bytes, bool]:
@@ -52,7 +57,9 @@ async def once(tx: Write, key: Key, deed: Deed) -> tuple[int, bytes, bool]:
     return status, body, False
 
 
-async def once_around(db: Database, key: Key, deed: Callable[[], Awaitable[tuple[int, bytes]]]) -> tuple[int, bytes, bool]:
+async def once_around(
+    db: Database, key: Key, deed: Callable[[], Awaitable[tuple[int, bytes]]]
+) -> tuple[int, bytes, bool]:
     """The same for a deed that opens its own transactions."""
     kept = await db.transact(lambda tx: _claim(tx, key))
     if kept is not None:

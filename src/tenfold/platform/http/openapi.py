@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, written from the doors themselves: shapes, limits, and every refusal that a door can answer with."""
+"""The OpenAPI 3.1 document, written from the doors: shapes, limits, and every refusal that one can answer with."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tenfold.kit.refusals import NotFound, Refusal
+from tenfold.kit.refusals import NotFound, Refusal, SecondFactorDue
 from tenfold.platform.http.app import PREFIX
 from tenfold.platform.http.doors import Door
 from tenfold.platform.http.plan import Plan, path_parameters, plan_of
@@ -29,6 +29,8 @@ def refusals_of(door: Door, plan: Plan) -> list[type[Refusal]]:
         found += WITH_BODY
     if door.idempotent:
         found += WITH_KEY
+    if "admin" in door.roles:
+        found.append(SecondFactorDue)
     if plan.path or door.roles:
         found.append(UnknownPath)
     return list(dict.fromkeys(found))
@@ -59,8 +61,8 @@ def document_of(doors: Sequence[Door], *, title: str, version: str, server: str)
 
 
 _DESCRIPTION = (
-    "Lists take `limit` and an opaque `cursor` and answer `items` and `next`. Refusals are RFC 9457 problem documents with a "
-    "stable `code`. What you may not see does not exist for you: 404, never 403."
+    "Lists take `limit` and an opaque `cursor` and answer `items` and `next`. Refusals are RFC 9457 problem documents "
+    "with a stable `code`. What you may not see does not exist for you: 404, never 403."
 )
 
 
@@ -91,9 +93,7 @@ def _operation(door: Door, plan: Plan, schema_of: dict[int, Any], components: di
     return operation
 
 
-def _parameters(
-    door: Door, plan: Plan, components: dict[str, Any], schema_of: dict[int, Any]
-) -> list[dict[str, Any]]:
+def _parameters(door: Door, plan: Plan, components: dict[str, Any], schema_of: dict[int, Any]) -> list[dict[str, Any]]:
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": _KINDS.get(kind, _KINDS["str"])}
         for name, kind in path_parameters(door.path).items()

@@ -41,7 +41,7 @@ def path_parameters(path: str) -> dict[str, str]:
 
 
 def plan_of(door: Door, parts: Parts | None) -> Plan:
-    """Read a door's signature. Without `parts` (for documentation) nothing is bound. Raises TypeError for one that cannot work."""
+    """Read a door's signature. Without `parts` (for documents) nothing is bound. Raises TypeError for a wrong one."""
     hints = hints_of(door.function)
     in_path = path_parameters(door.path)
     defaults = {name: p.default for name, p in inspect.signature(door.function).parameters.items()}

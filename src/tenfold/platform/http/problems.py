@@ -1,4 +1,4 @@
-"""Problems: how a refusal becomes an RFC 9457 document, and how a decoding error becomes a refusal that names its field."""
+"""Problems: how a refusal becomes an RFC 9457 document, and a decoding error a refusal that names its field."""
 
 import re
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from tenfold.kit.refusals import (
+    Conflict,
     Forbidden,
     Invalid,
     Malformed,
@@ -16,7 +17,6 @@ from tenfold.kit.refusals import (
     TooManyRequests,
     Unavailable,
     Unprocessable,
-    Conflict,
 )
 
 CONTENT_TYPE = b"application/problem+json"

@@ -1,4 +1,4 @@
-"""Reading requests: the body within its limit, strict JSON, query parameters. Every fault is a refusal that names the field."""
+"""Reading requests: the body within its limit, strict JSON, the query. A fault is a refusal that names the field."""
 
 import json
 from collections.abc import Callable

@@ -23,7 +23,9 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise CannotStart(f"Port {port} on {host} is taken by another program; choose another with --port.") from None
+            raise CannotStart(
+                f"Port {port} on {host} is taken by another program; choose another with --port."
+            ) from None
         raise CannotStart(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from None
     listener.setblocking(False)
     return listener
@@ -52,9 +54,10 @@ class _Server(uvicorn.Server):
 async def serving(
     application: Any, listener: socket.socket, *, grace: float = 10.0, drain: Callable[[], Any] | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """Serve while the block runs; at its end take no new request, finish those in flight (at most `grace` seconds), close.
+    """Serve while the block runs; then take no new request, finish those in flight (at most `grace` seconds), close.
 
-    `drain` is awaited first, for connections that would never end by themselves. The task ends early only when serving failed.
+    `drain` is awaited first, for connections that would never end by themselves. The task ends early only when serving
+    failed.
     """
     config = uvicorn.Config(
         application,
@@ -75,7 +78,7 @@ async def serving(
     server = _Server(config, drain)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        while not server.started and not task.done():
+        while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.002)
         yield task
     finally:

@@ -15,9 +15,11 @@ summary code { font-weight: 600; } summary span { margin-left: auto; opacity: .7
 section { padding: 0 1rem 1rem; }
 .m { display: inline-block; width: 4.2rem; font-weight: 700; font-family: monospace; }
 .GET { color: #2a7d4f; } .POST { color: #2563b0; } .PUT, .PATCH { color: #a8650c; } .DELETE { color: #b3342d; }
-table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
+table { border-collapse: collapse; width: 100%; }
+td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 pre { background: var(--soft); padding: .7rem; border-radius: 6px; overflow: auto; }
-input { font: inherit; width: 100%; padding: .5rem .7rem; border: 1px solid var(--line); border-radius: 6px; background: transparent; }
+input { font: inherit; width: 100%; padding: .5rem .7rem; border-radius: 6px; background: transparent; }
+input { border: 1px solid var(--line); }
 """
 _SCRIPT = """
 const box = document.querySelector('input');

@@ -32,8 +32,9 @@ class Queue(JobQueue):
         return await queries.insert_jobs.each(tx, self.registry.rows(tx.now, jobs, facts))
 
     async def pick(self, worker: UUID, room: int, silence: timedelta) -> list[Picked]:
-        """One statement in a transaction of its own; jobs whose row somebody has locked are passed over."""
+        """In a transaction of its own; jobs whose row somebody has locked are passed over."""
         async with self._db.write() as tx:
+            await queries.forbid_sorting(tx)
             picked = await queries.pick_jobs(
                 tx, worker=worker, room=room, silence=silence, known=self.registry.names, now=tx.now
             )

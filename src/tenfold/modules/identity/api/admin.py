@@ -30,7 +30,7 @@ async def list_users(
 
 
 @door.get("/admin/users/{user_id:uuid}", limit="read", roles=_ADMINS, refuses=[UserNotFound])
-async def get_user(tx: Read, user_id: UUID) -> AdminUser:
+async def show_user(tx: Read, user_id: UUID) -> AdminUser:
     """Read one user, hidden ones too."""
     return await admin.get_user(tx, user_id)
 

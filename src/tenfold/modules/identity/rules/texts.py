@@ -1,11 +1,13 @@
 """Texts that people write about themselves: one Unicode form, nothing invisible that reorders or hides text."""
 
+import re
 import unicodedata
 
 from tenfold.kit.refusals import Invalid
 
 # Joiners belong to many scripts and to emoji; other format characters reorder or hide text.
 _JOINERS = "\u200c\u200d"
+_ADDRESS = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _REFUSED = {"Cc": "a control character", "Cs": "half of a surrogate pair", "Cn": "an unassigned character"}
 
 
@@ -35,6 +37,11 @@ def read_picture(field: str, address: str) -> str:
 def shortened(text: str, length: int) -> str:
     """What a client says of itself, cut to a length, with everything unprintable left out."""
     return "".join(letter for letter in text if letter.isprintable())[:length]
+
+
+def without_addresses(text: str) -> str:
+    """A text for the audit log, which outlives the people in it: e-mail addresses are left out."""
+    return _ADDRESS.sub("(address)", text)
 
 
 def _must_be_plain(field: str, text: str, *, allowed: str = "") -> None:
