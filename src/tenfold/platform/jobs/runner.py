@@ -83,8 +83,10 @@ class Runner:
         failure = Failure(type(error).__qualname__, str(error) or repr(error), _trace_of(error))
         retry_at = None if rest is None else self._db.clock.now() + rest
         await self._queue.fail(worker, picked, failure, retry_at=retry_at)
-        say = log.error if rest is None else log.warning
-        say("job failed", failures=picked.failures + 1, retry_at=retry_at, exc_info=error)
+        if rest is None:
+            log.error("job failed for good", failures=picked.failures + 1, exc_info=error)
+        else:
+            log.warning("job failed", failures=picked.failures + 1, error=failure.type, retry_at=retry_at)
         return Outcome(picked, "dead" if rest is None else "retried", error)
 
     def _plan_of(self, name: str) -> "_Plan":
