@@ -294,7 +294,7 @@ async def test_a_home_is_what_brute_force_says(database: Database, script: list[
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_a_home_is_exact_after_everything_happened_at_once(database: Database, seed: int) -> None:
-    """Deeds, jobs, readers and sleepers race each other; when all is quiet nobody misses a post or sees one too many."""
+    """Deeds, jobs, readers and sleepers race; when all is quiet nobody misses a post or sees one too many."""
     dice = random.Random(seed)
     play = Play(Stage(database))
     people = range(PEOPLE)
