@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from tenfold.kit.refusals import NotFound, Unavailable
-from tenfold.platform.db import Announcements, Database, PoolSizes, Read, Write, maybe, run
+from tenfold.platform.db import Announcements, Database, PoolSizes, Read, Write, many, maybe, run
 from tenfold.platform.db.embedded import Address, EmbeddedPostgres
 from tests.postgres import IN_A_HURRY, binaries
 
@@ -143,6 +143,41 @@ async def test_a_lost_race_is_run_again(db: Database) -> None:
     await db.transact(add_one)
 
     assert (runs, await amount(db, "ana")) == (2, 51)
+
+
+async def test_a_migration_beside_running_code_costs_a_second_run(db: Database) -> None:
+    """A statement that was prepared before a column came is prepared again, and no caller sees it."""
+    everything = many(str, "select * from balances")
+
+    async def look(tx: Write) -> list[str]:
+        return await everything(tx)
+
+    await db.transact(look)
+    connection = await db.connect()
+    await connection.execute("alter table balances add column note text")
+    await connection.close()
+
+    assert sorted(await db.transact(look)) == ["ana", "bob"]
+
+
+async def test_closing_waits_for_what_is_running(empty_address: Address) -> None:
+    """A statement in flight is answered; whoever comes later, or was waiting, is told that the database closes."""
+    db = Database(empty_address.dsn, sizes=replace(SIZES, read=1), **empty_address.options)
+    await db.open()
+
+    async def slow() -> int:
+        async with db.read() as tx:
+            return await tx.connection.fetchval("select 1 from pg_sleep(0.1)")
+
+    running, waiting = asyncio.create_task(slow()), asyncio.create_task(slow())
+    await asyncio.sleep(0.02)
+    await db.close()
+
+    assert await running == 1
+    with pytest.raises(Unavailable):
+        await waiting
+    with pytest.raises(Unavailable):
+        await slow()
 
 
 async def test_an_endless_conflict_is_refused(db: Database) -> None:

@@ -1,165 +1,20 @@
-"""What every door does by itself: admit, limit, answer once, tag, compress, refuse in one form. On a real server."""
+"""What every door does by itself: admit, limit, tag, compress, refuse in one form. On a real server."""
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Annotated
-from uuid import UUID
+from ipaddress import ip_network
 
 import httpx2
-import msgspec
 import pytest
 
-from tenfold.kit.actors import Actor
-from tenfold.kit.clock import SetClock
 from tenfold.kit.ids import new_id
-from tenfold.kit.refusals import CannotStart, Conflict, NotFound, NotSignedIn
-from tenfold.platform.cache import Cache
-from tenfold.platform.cache.memory import MemoryCache
-from tenfold.platform.db import Database, Read, Write, many, one, run
-from tenfold.platform.http import Client, Door, Extra, door
-from tenfold.platform.http.app import Application, build_router
-from tenfold.platform.http.gate import Gate, HttpPolicy
-from tenfold.platform.http.server import bind, serving
-from tenfold.platform.limits.memory import MemoryLimits
+from tenfold.kit.refusals import CannotStart
+from tenfold.platform.db import Database
+from tenfold.platform.http.gate import HttpPolicy
+from tenfold.platform.http.server import bind
 from tenfold.platform.limits.policy import LimitPolicy
-from tenfold.platform.parts import Parts
-
-BOOKS = "create table books (id uuid primary key, title text unique)"
-insert_book = run("insert into books values (:id, :title)")
-count_books = one(int, "select count(*) from books")
-list_titles = many(str, "select title from books order by id")
-
-
-class BookDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    title: Annotated[str, msgspec.Meta(max_length=5000)]
-
-
-class Book(msgspec.Struct, frozen=True):
-    id: UUID
-    title: str
-
-
-class BookIsTaken(Conflict):
-    """There is a book of this title."""
-
-
-class BookNotFound(NotFound):
-    """There is no such book."""
-
-
-@dataclass
-class Gatekeeper:
-    """Holds a door's function at a point until the test lets it go on."""
-
-    arrived: asyncio.Event
-    go_on: asyncio.Event
-
-
-@door.post("/books", limit="write", refuses=[BookIsTaken])
-async def add_book(tx: Write, actor: Actor, data: BookDraft) -> Book:
-    """Add a book."""
-    book = Book(new_id(), data.title)
-    if data.title in await list_titles(tx):
-        raise BookIsTaken(f"{data.title} is here already.")
-    await insert_book(tx, id=book.id, title=book.title)
-    return book
-
-
-@door.post("/slow-books", limit="write")
-async def add_book_slowly(db: Database, actor: Actor, data: BookDraft, gate: Gatekeeper) -> Book:
-    """Add a book in transactions of its own, when the gatekeeper lets it."""
-    gate.arrived.set()
-    await gate.go_on.wait()
-    book = Book(new_id(), data.title)
-    await db.transact(lambda tx: insert_book(tx, id=book.id, title=book.title))
-    return book
-
-
-@door.get("/books", limit="read", public_for=timedelta(seconds=5))
-async def list_books(tx: Read, actor: Actor | None) -> list[str]:
-    """All titles."""
-    return await list_titles(tx)
-
-
-@door.get("/books/{book_id:uuid}", limit="read", refuses=[BookNotFound], cost=2)
-async def get_book(tx: Read, book_id: UUID) -> Book:
-    """One book."""
-    raise BookNotFound
-
-
-@door.get("/boom", limit="free")
-async def boom() -> str:
-    """Fail."""
-    raise RuntimeError("a secret detail")
-
-
-@door.post("/mails", limit="free", extras=[Extra("mail", 2, timedelta(minutes=1))], idempotent=False)
-async def send_mail(actor: Actor) -> None:
-    """Spend from the limit `mail`."""
-
-
-@door.get("/staff", limit="free", roles=["admin"])
-async def staff(actor: Actor, client: Client) -> str:
-    """For administrators."""
-    return client.address
-
-
-DOORS = [value for value in globals().values() if isinstance(value, Door)]
-ANA = Actor(id=new_id(), session_id=new_id())
-BOSS = Actor(id=new_id(), session_id=new_id(), role="admin")
-
-
-def authenticate(token: str) -> Actor:
-    try:
-        return {"ana": ANA, "boss": BOSS}[token]
-    except KeyError:
-        raise NotSignedIn from None
-
-
-@dataclass
-class Site:
-    client: httpx2.AsyncClient
-    db: Database
-    port: int
-    hold: Gatekeeper
-    stop: Callable[[], Awaitable[None]]
-
-    async def count(self) -> int:
-        async with self.db.read() as tx:
-            return await count_books(tx)
-
-
-@pytest.fixture
-async def site(database: Database) -> AsyncIterator[Site]:
-    async with built(database) as site:
-        yield site
-
-
-@contextlib.asynccontextmanager
-async def built(
-    db: Database, policy: HttpPolicy | None = None, budgets: LimitPolicy | None = None
-) -> AsyncIterator[Site]:
-    async with db.write() as tx:
-        await tx.connection.execute(BOOKS)
-    clock = SetClock()
-    parts, hold = Parts(), Gatekeeper(asyncio.Event(), asyncio.Event())
-    parts.add(Database, db)
-    parts.add(Cache, MemoryCache(1 << 20, clock=clock))
-    parts.add(Gatekeeper, hold)
-    gate = Gate(authenticate, MemoryLimits(clock), budgets or LimitPolicy(), policy or HttpPolicy())
-    listener = bind("127.0.0.1", 0)
-    port = listener.getsockname()[1]
-    async with contextlib.AsyncExitStack() as server:
-        await server.enter_async_context(
-            serving(Application(build_router(DOORS, parts, gate), gate.policy), listener, grace=5)
-        )
-        url = f"http://127.0.0.1:{port}"
-        async with httpx2.AsyncClient(base_url=url, headers={"authorization": "Bearer ana"}) as client:
-            yield Site(client, db, port, hold, server.aclose)
+from tests.platform.bookshop import Site, built
 
 
 async def test_a_refusal_is_a_problem_document(site: Site) -> None:
@@ -211,62 +66,6 @@ async def test_wrong_addresses_are_refused_in_the_same_form(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["x-content-type-options"] == "nosniff"
-
-
-async def test_one_key_has_one_effect_however_often_it_is_sent(site: Site) -> None:
-    """A client that saw no answer sends again, and cannot do the deed twice."""
-    sent = [
-        site.client.post("/v1/books", json={"title": "Emma"}, headers={"idempotency-key": "k-1"}) for _ in range(20)
-    ]
-
-    answers = await asyncio.gather(*sent)
-    later = await site.client.post("/v1/books", json={"title": "Emma"}, headers={"idempotency-key": "k-1"})
-
-    assert {answer.status_code for answer in answers} <= {201, 409}
-    assert {answer.text for answer in answers if answer.status_code == 201} == {later.text}
-    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} <= {"IdempotencyKeyBusy"}
-    assert later.headers["idempotency-replayed"] == "true"
-    assert await site.count() == 1
-
-
-async def test_a_key_cannot_be_used_for_another_request(site: Site) -> None:
-    """It would otherwise answer with what was not asked."""
-    await site.client.post("/v1/books", json={"title": "Emma"}, headers={"idempotency-key": "k-1"})
-
-    other = await site.client.post("/v1/books", json={"title": "Ivanhoe"}, headers={"idempotency-key": "k-1"})
-    other_person = await site.client.post(
-        "/v1/books", json={"title": "Ivanhoe"}, headers={"idempotency-key": "k-1", "authorization": "Bearer boss"}
-    )
-
-    assert (other.status_code, other.json()["code"]) == (422, "IdempotencyKeyReused")
-    assert other_person.status_code == 201
-
-
-async def test_a_key_whose_deed_is_running_answers_busy(site: Site) -> None:
-    """Also for doors that open transactions of their own."""
-    headers = {"idempotency-key": "k-2"}
-    first = asyncio.create_task(site.client.post("/v1/slow-books", json={"title": "Emma"}, headers=headers))
-    await asyncio.wait_for(site.hold.arrived.wait(), 5)
-
-    meanwhile = await site.client.post("/v1/slow-books", json={"title": "Emma"}, headers=headers)
-    site.hold.go_on.set()
-    done = await first
-    again = await site.client.post("/v1/slow-books", json={"title": "Emma"}, headers=headers)
-
-    assert (meanwhile.status_code, meanwhile.json()["code"]) == (409, "IdempotencyKeyBusy")
-    assert (done.status_code, again.status_code) == (201, 201)
-    assert done.text == again.text
-    assert await site.count() == 1
-
-
-async def test_a_refused_deed_leaves_its_key_free(site: Site) -> None:
-    """What was refused may be mended and sent again."""
-    await site.client.post("/v1/books", json={"title": "Emma"})
-    refused = await site.client.post("/v1/books", json={"title": "Emma"}, headers={"idempotency-key": "k-3"})
-
-    mended = await site.client.post("/v1/books", json={"title": "Ivanhoe"}, headers={"idempotency-key": "k-3"})
-
-    assert (refused.status_code, mended.status_code) == (409, 201)
 
 
 async def test_a_reader_who_has_it_already_gets_304(site: Site) -> None:
@@ -338,8 +137,6 @@ async def test_guessing_tokens_is_limited_by_address(database: Database) -> None
 
 async def test_only_trusted_proxies_speak_for_their_clients(database: Database) -> None:
     """A header that anybody can write is believed from our own proxy alone."""
-    from ipaddress import ip_network
-
     headers = {"x-forwarded-for": "203.0.113.9", "authorization": "Bearer boss"}
     async with built(database) as site:
         believed_nobody = await site.client.get("/v1/staff", headers=headers)
