@@ -138,6 +138,9 @@ class Pool:
             self._wake_next(None)
             raise
         self._connecting -= 1
+        if self._closing:
+            connection.terminate()
+            raise Unavailable("The database is being closed.", retry_after=1)
         self._born[connection] = time.monotonic()
         self._lent.add(connection)
         return connection

@@ -23,7 +23,8 @@ from tenfold.platform.observe import metrics
 T = TypeVar("T")
 _log = structlog.get_logger("tenfold.db")
 _TRIES = 6
-_CONFLICTS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+# A migration that changed a statement's result while the statement was prepared costs a second run, too.
+_CONFLICTS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.InvalidCachedStatementError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +215,11 @@ class Database:
                 server_settings=settings,
                 **self.options,
             )
-            await prepare_connection(connection)
+            try:
+                await prepare_connection(connection)
+            except BaseException:
+                connection.terminate()
+                raise
         except (OSError, TimeoutError) as error:
             raise _unavailable() from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:

@@ -173,6 +173,10 @@ def find_binaries(named: Path | None, place: Place, account: Account) -> Binarie
     server = (folder / "postgres").resolve()
     if wheel and not (account.may_enter(server) and account.may_enter(server.parent.parent / "share")):
         return Binaries(_copied(version, place, account) / f"pginstall{MAJOR}" / "bin", version)
+    if not account.may_enter(server):
+        raise CannotStart(
+            f"User {account.name}, who runs Postgres, may not enter {folder}; open that folder to others."
+        )
     return Binaries(folder, version)
 
 

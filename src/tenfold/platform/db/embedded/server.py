@@ -58,7 +58,7 @@ watch=$!
 exec 3<&-
 wait $server
 status=$?
-kill $watch
+kill $watch 2>/dev/null
 exit $status
 """
 
