@@ -8,9 +8,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import asyncpg
 import msgspec
 import structlog
-from prometheus_client import Histogram
-
 from tenfold.platform.observe import metrics
+from tenfold.platform.observe.histograms import Series
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -60,7 +59,7 @@ class Statement(Generic[R]):
         self.shape = shape
         self.name = ""
         self._fetch = fetch
-        self._timing: Histogram | None = None
+        self._timing: Series | None = None
         self.build: Callable[[asyncpg.Record], Any] = _builder(shape)
 
     def named(self, name: str) -> None:

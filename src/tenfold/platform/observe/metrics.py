@@ -1,6 +1,8 @@
 """Every metric of the process, in one registry, named as Prometheus names them (base units, `_total`, `_seconds`)."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from tenfold.platform.observe.histograms import Histogram
 
 registry = CollectorRegistry()
 
