@@ -1,0 +1,156 @@
+"""The second factor: enrolling an authenticator, needing it, and living on when it is lost."""
+
+from datetime import timedelta
+
+from tests.modules.identity.people import deeds_on, enrol, promote, renew
+from tests.world import PASSWORD, Person, World
+
+
+async def test_an_account_with_an_authenticator_asks_for_its_code(world: World) -> None:
+    """And only once the password was right."""
+    authenticator, _ = await enrol(world, world.ana)
+    device = Person(world.client, email=world.ana.email)
+
+    without = await world.sign_in(device)
+    wrong_password = await world.sign_in(device, "not the password")
+    wrong_code = await world.sign_in(device, totp="000000")
+    world.clock.advance(timedelta(seconds=30))
+    right = await world.sign_in(device, totp=authenticator.at(world.clock.now()))
+
+    assert (without.status, without.code) == (401, "SecondFactorNeeded")
+    assert wrong_password.code == "SignInRefused"
+    assert wrong_code.code == "SecondFactorRefused"
+    assert right.status == 201
+    assert right.body["user"]["second_factor"] is True
+    deeds = await deeds_on(world, world.ana)
+    assert deeds == ["signed_in", "second_factor_on", "second_factor_refused", "signed_in"]
+
+
+async def test_a_code_is_good_once(world: World) -> None:
+    """Whoever looked over the shoulder comes too late."""
+    authenticator, _ = await enrol(world, world.ana)
+    world.clock.advance(timedelta(seconds=30))
+    code = authenticator.at(world.clock.now())
+    assert (await world.sign_in(Person(world.client, email=world.ana.email), totp=code)).status == 201
+
+    again = await world.sign_in(Person(world.client, email=world.ana.email), totp=code)
+
+    assert again.code == "SecondFactorRefused"
+
+
+async def test_clocks_may_differ_by_one_step(world: World) -> None:
+    """Half a minute either way, no more."""
+    authenticator, _ = await enrol(world, world.ana)
+    world.clock.advance(timedelta(minutes=5))
+    now = world.clock.now()
+
+    late = await world.sign_in(world.ana, totp=authenticator.at(now - timedelta(seconds=90)))
+    within = await world.sign_in(world.ana, totp=authenticator.at(now - timedelta(seconds=30)))
+    ahead = await world.sign_in(world.ana, totp=authenticator.at(now + timedelta(seconds=30)))
+
+    assert [late.status, within.status, ahead.status] == [401, 201, 201]
+
+
+async def test_a_recovery_code_stands_in_once(world: World) -> None:
+    """For the day the telephone is gone; ten of them, however they are typed."""
+    _, codes = await enrol(world, world.ana)
+    assert len(set(codes)) == 10
+
+    first = await world.sign_in(world.ana, recovery_code=codes[0].upper().replace("-", " "))
+    again = await world.sign_in(world.ana, recovery_code=codes[0])
+    other = await world.sign_in(world.ana, recovery_code=codes[1])
+
+    assert [first.status, again.status, other.status] == [201, 401, 201]
+    assert "recovery_code_used" in await deeds_on(world, world.ana)
+
+
+async def test_new_recovery_codes_replace_the_old_ones(world: World) -> None:
+    """Confirmed with the password and a code."""
+    _, codes = await enrol(world, world.ana)
+    await renew(world.ana)
+    refused = await world.ana.post("/v1/me/recovery-codes", {"password": PASSWORD})
+    fresh = await world.ana.post("/v1/me/recovery-codes", {"password": PASSWORD, "recovery_code": codes[0]})
+
+    assert refused.code == "SecondFactorNeeded"
+    assert fresh.status == 201
+    assert (await world.sign_in(world.ana, recovery_code=codes[1])).code == "SecondFactorRefused"
+    assert (await world.sign_in(world.ana, recovery_code=fresh.body["recovery_codes"][0])).status == 201
+
+
+async def test_guessing_codes_is_stopped_for_the_account(world: World) -> None:
+    """Wherever the guesses come from: six digits are soon tried. Who guesses knows the password already."""
+    await enrol(world, world.ana)
+    device = Person(world.client, email=world.ana.email)
+
+    answers = [await world.sign_in(device, totp=f"{number:06}") for number in range(11)]
+
+    assert answers[-1].code == "TooManyTries"
+
+
+async def test_a_factor_counts_only_once_it_was_confirmed(world: World) -> None:
+    """Nobody locks themselves out with a secret that was never scanned."""
+    await world.ana.post("/v1/me/totp", {"password": PASSWORD})
+    again = await world.ana.post("/v1/me/totp", {"password": PASSWORD})
+
+    assert again.status == 201
+    assert (await world.ana.put("/v1/me/totp", {"totp": "000000"})).code == "SecondFactorRefused"
+    assert (await world.sign_in(world.ana)).status == 201
+
+
+async def test_enrolling_takes_the_password_and_happens_once(world: World) -> None:
+    """A borrowed session must not lock the owner out."""
+    assert (await world.ana.post("/v1/me/totp", {"password": "not it"})).code == "PasswordIsWrong"
+    await enrol(world, world.ana)
+    await renew(world.ana)
+
+    assert (await world.ana.post("/v1/me/totp", {"password": PASSWORD})).code == "SecondFactorIsOn"
+
+
+async def test_a_factor_is_turned_off_with_password_and_code(world: World) -> None:
+    """Afterwards the password is enough again."""
+    _, codes = await enrol(world, world.ana)
+    await renew(world.ana)
+    assert (await world.ana.delete("/v1/me/totp", {"password": PASSWORD})).code == "SecondFactorNeeded"
+
+    done = await world.ana.delete("/v1/me/totp", {"password": PASSWORD, "recovery_code": codes[0]})
+
+    assert done.status == 204
+    assert (await world.sign_in(world.ana)).status == 201
+    assert (await world.ana.delete("/v1/me/totp", {"password": PASSWORD})).code == "SecondFactorIsOff"
+
+
+async def test_secrets_are_sealed_at_rest(world: World) -> None:
+    """A copy of the database opens no account."""
+    _, codes = await enrol(world, world.ana)
+
+    async with world.db.read() as tx:
+        factors = await tx.connection.fetch("select * from totp_factors")
+        recovery = await tx.connection.fetch("select * from recovery_codes")
+    assert factors[0]["sealed_secret"].count(".") == 4
+    assert all(code.replace("-", "") not in str(recovery) for code in codes)
+
+
+async def test_an_administrator_without_one_is_an_ordinary_user_who_is_told_to_enrol(world: World) -> None:
+    """And becomes one in the same session, with the factor."""
+    await promote(world, world.ana, enrolled=False)
+    due = await world.ana.get("/v1/admin/users")
+    assert (due.status, due.code) == (403, "SecondFactorDue")
+    assert (await world.ana.get("/v1/me")).body["second_factor_due"] is True
+    assert (await world.bob.get("/v1/admin/users")).status == 404
+
+    await enrol(world, world.ana)
+    assert await renew(world.ana) == 200
+
+    assert (await world.ana.get("/v1/admin/users")).status == 200
+
+
+async def test_an_administrator_cannot_turn_it_off(world: World) -> None:
+    """While being one."""
+    authenticator = await promote(world, world.ana)
+    assert authenticator is not None
+    world.clock.advance(timedelta(seconds=60))
+    code = authenticator.at(world.clock.now())
+
+    answer = await world.ana.delete("/v1/me/totp", {"password": PASSWORD, "totp": code})
+
+    assert (answer.status, answer.code) == (403, "SecondFactorIsRequired")
