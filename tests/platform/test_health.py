@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from tenfold.assembly import migration_sources
 from tenfold.platform.db import Database, Migrations
 from tenfold.platform.db.embedded import Address
 from tenfold.platform.observe.health import Check, Question, ask, database_answers, disk_has_room, readiness
-from tests.postgres import migration_sources
 
 
 def verdicts(checks: Sequence[Check]) -> list[tuple[str, bool]]:

@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import msgspec
-
 Row = Mapping[str, Any]
 
 
@@ -38,16 +36,22 @@ def show_one(row: Row, *, as_json: bool = False) -> None:
 
 def show_json(value: object) -> None:
     """Print a value as JSON, for eyes too."""
+    import msgspec
+
     say(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode())
 
 
 def _text(value: object) -> str:
+    import msgspec
+
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(_text(item) for item in value) or "–"
+    if isinstance(value, dict):
+        return msgspec.json.encode(value, enc_hook=str).decode() if value else "–"
     return str(msgspec.to_builtins(value, enc_hook=str)).replace("\n", " ")
 
 

@@ -1,0 +1,1 @@
+"""What can be started, as people start it."""
