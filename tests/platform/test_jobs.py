@@ -174,6 +174,20 @@ async def test_a_worker_that_gives_signs_of_life_keeps_its_jobs(work: Workshop) 
     assert await work.queue.pick(other, 10, timedelta(milliseconds=150)) == []
 
 
+async def test_a_job_that_kills_its_workers_becomes_a_dead_letter(work: Workshop) -> None:
+    """Its three tries, and three workers more: then it is put aside, before it takes every worker with it."""
+    await work.enqueue(shop.say, Word("poison"))
+    for _ in range(7):
+        await work.queue.pick(uuid4(), 10, timedelta(milliseconds=1))
+        await asyncio.sleep(0.01)
+
+    quick = work.hire(silence=timedelta(milliseconds=1))
+    await quick.drain()
+
+    [dead] = (await work.queue.list_dead()).items
+    assert (dead.type, work.diary.calls) == ("WorkersLostError", [])
+
+
 async def test_a_payload_that_no_longer_decodes_becomes_a_dead_letter_at_once(work: Workshop) -> None:
     """Trying again would not make it any better, and the worker goes on."""
     async with work.db.write() as tx:

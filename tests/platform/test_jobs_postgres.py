@@ -178,7 +178,7 @@ async def test_a_worker_that_is_killed_at_any_point_loses_and_repeats_nothing(
     queue = Queue(database, Registry(FOLLOWERS))
     chance = random.Random(7)
     stated = 0
-    for _ in range(6):
+    for _ in range(4):
         victim = _start_victim(database_address)
         try:
             for _ in range(4):

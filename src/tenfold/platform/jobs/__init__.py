@@ -104,7 +104,7 @@ class Enqueued:
 
 
 class Picked(msgspec.Struct, frozen=True):
-    """A job in the hands of a worker. `failures` counts the tries that failed."""
+    """A job in the hands of a worker. `failures` counts the tries that failed, and the workers that fell silent."""
 
     id: int
     priority: int
@@ -173,7 +173,10 @@ class JobQueue(ABC):
 
     @abstractmethod
     async def pick(self, worker: UUID, room: int, silence: timedelta) -> list[Picked]:
-        """Take at most `room` due jobs by virtual start time; those of workers silent for so long come first."""
+        """Take at most `room` due jobs by virtual start time; those of workers silent for so long come first.
+
+        A silent worker counts as a failed try.
+        """
 
     @abstractmethod
     async def finish(self, tx: "Write", worker: UUID, picked: Picked) -> bool:

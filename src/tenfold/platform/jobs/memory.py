@@ -169,7 +169,7 @@ class MemoryQueue(JobQueue):
         heard_before = time.monotonic() - silence.total_seconds()
         for kept in self._kept.values():
             if kept.status == "picked" and kept.beat_at < heard_before:
-                kept.status, kept.worker = "queued", None
+                kept.status, kept.worker, kept.failures = "queued", None, kept.failures + 1
 
     def _mine(self, worker: UUID, number: int) -> _Kept | None:
         kept = self._kept.get(number)

@@ -57,7 +57,8 @@ pick_jobs = many(
            for update skip locked
     )
     update pgqueuer
-       set status = 'picked', queue_manager_id = :worker, heartbeat = now(), updated = :now
+       set status = 'picked', queue_manager_id = :worker, heartbeat = now(), updated = :now,
+           attempts = attempts + case status when 'picked' then 1 else 0 end
      where id = any(array(select id from orphaned union all select id from due))
     returning id, priority, entrypoint as job, payload, headers, attempts as failures
 """,

@@ -21,6 +21,7 @@ from tenfold.platform.parts import Parts, hints_of
 
 Ending = Literal["done", "skipped", "retried", "dead"]
 _LONGEST_TRACE = 8_000
+_LOSSES = 3  # how many workers more than its tries a job may cost
 log = structlog.get_logger("tenfold.jobs")
 
 
@@ -35,6 +36,10 @@ class Outcome:
 
 class PayloadError(Exception):
     """The payload is not what the job takes any more."""
+
+
+class WorkersLostError(Exception):
+    """The workers that had this job fell silent, time and again: it may be what kills them."""
 
 
 class Runner:
@@ -64,6 +69,8 @@ class Runner:
         attempt = _Attempt(self._queue, worker, picked)
         try:
             plan = self._plan_of(picked.job)
+            if picked.failures >= plan.job.retry.tries + _LOSSES:
+                raise WorkersLostError(f"after {picked.failures} tries")
             given = plan.given(picked)
             async with asyncio.timeout(plan.job.timeout.total_seconds()):
                 if plan.tx is not None or picked.key is not None:
