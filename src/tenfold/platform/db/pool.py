@@ -69,14 +69,20 @@ class Pool:
     def release(self, connection: asyncpg.Connection, error: BaseException | None = None) -> None:
         """Give a connection back. After an error that may have left it busy it is mended first, in the background."""
         self._lent.discard(connection)
-        if connection.is_closed() or self._closing:
+        suspect = _is_suspect(error)
+        if self._closing or connection.is_closed() or (connection.is_in_transaction() and not suspect):
             self._end(connection)
-        elif connection.is_in_transaction() or _is_suspect(error) or self._is_old(connection):
+        elif suspect or self._is_old(connection):
             task = asyncio.ensure_future(self._mend(connection))
             self._mending.add(task)
             task.add_done_callback(self._mending.discard)
         else:
             self._lend_on(connection)
+
+    def discard(self, connection: asyncpg.Connection) -> None:
+        """Give back a connection that nobody can use; another is made for whoever needs one."""
+        self._lent.discard(connection)
+        self._end(connection)
 
     async def close(self, wait: float = 10.0) -> None:
         """Lend nothing more, wait for what is lent, then disconnect; what is not given back in time is cut off."""
@@ -146,17 +152,16 @@ class Pool:
         return connection
 
     async def _mend(self, connection: asyncpg.Connection) -> None:
-        """Roll back what is open and wait until the server has answered; a connection that cannot is replaced."""
+        """Wait until the server has answered all that was asked; a connection that stays busy is replaced."""
         try:
             if self._is_old(connection):
                 await connection.close(timeout=_MENDING)
             else:
-                await connection.reset(timeout=_MENDING)
                 await connection.execute("select 1", timeout=_MENDING)
-        except Exception:
-            _log.warning("a connection could not be mended; it is replaced", exc_info=True)
+        except Exception as error:
+            _log.warning("a connection could not be mended; it is replaced", reason=str(error))
             connection.terminate()
-        if connection.is_closed():
+        if connection.is_closed() or connection.is_in_transaction():
             self._end(connection)
         else:
             self._lend_on(connection)

@@ -113,11 +113,7 @@ class Write(Read):
 
 
 class Connection(asyncpg.Connection):
-    """A connection that is given back as it is: no code sets session state, so no reset round trip is needed."""
-
-    def get_reset_query(self) -> str:
-        """No statement at all."""
-        return ""
+    """A connection on which a commit that did not happen is an error."""
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
         """Run statements. A commit that the server turned into a rollback, after an error that was caught, raises."""
@@ -347,7 +343,7 @@ async def _begun(connection: asyncpg.Connection, pool: Pool, transaction: Any) -
     try:
         await transaction.__aenter__()
     except BaseException as error:
-        pool.release(connection, error)
+        pool.discard(connection)
         if is_away(error):
             raise _unavailable() from error
         raise

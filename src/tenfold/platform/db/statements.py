@@ -8,7 +8,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import asyncpg
 import msgspec
 import structlog
-from tenfold.platform.observe import metrics
+
+from tenfold.platform.observe import metrics, traces
 from tenfold.platform.observe.histograms import Series
 
 T = TypeVar("T")
@@ -80,7 +81,8 @@ class Statement(Generic[R]):
             raise TypeError(f"statement {self.name} has no parameters {sorted(set(params) - set(self.parameters))}")
         started = time.perf_counter()
         try:
-            return await self._fetch(self, tx.connection, arguments)
+            with traces.span(self.name):
+                return await self._fetch(self, tx.connection, arguments)
         finally:
             took = time.perf_counter() - started
             if self._timing is not None:
