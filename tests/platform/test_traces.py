@@ -1,16 +1,20 @@
 """Traces: spans reach a collector when there is one, in their caller's trace, and cost nothing when there is none."""
 
+import asyncio
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from tenfold.platform.db.embedded import Address
 from tenfold.platform.observe import traces
+from tests.world import worlds
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CALLER = "b7ad6b7169203331"
@@ -129,7 +133,9 @@ def test_without_a_collector_a_span_imports_nothing() -> None:
     """Whoever does not trace pays no memory and no start time for it."""
     program = """
 import sys
+from tenfold.platform.db.embedded import Address
 from tenfold.platform.observe import traces
+from tests.world import worlds
 traces.configure(None)
 with traces.span("a", n=1) as one, traces.request_span("b", "00-x") as two:
     one.set(x=1)
@@ -137,3 +143,21 @@ assert one is two and traces.traceparent() is None
 assert not [name for name in sys.modules if name.startswith(("opentelemetry", "requests"))]
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+async def test_a_request_its_statements_and_its_jobs_are_one_trace(
+    collector: Collector, database_address: Address, tmp_path: Path
+) -> None:
+    """Whoever looks at a slow request sees which statement was slow, and what followed from it later."""
+    async with worlds(database_address, tmp_path) as world:
+        traces.configure(collector.endpoint)
+        await world.ana.post("/v1/posts", {"body": "hello"}, headers={"traceparent": f"00-{TRACE}-{CALLER}-01"})
+        await world.drain()
+
+        spans = await asyncio.to_thread(collector.spans)
+
+    request = spans["POST /posts"]
+    ours = {name: span for name, span in spans.items() if span.trace_id.hex() == TRACE}
+    assert request.parent_span_id.hex() == CALLER
+    assert any(name.startswith("feed.") and span.parent_span_id == request.span_id for name, span in ours.items())
+    assert any(name.startswith("job feed.") for name in ours)

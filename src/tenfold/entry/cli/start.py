@@ -40,9 +40,11 @@ def web(*, config: Config = None, data: Data = None, host: Host = None, port: Po
 def worker(*, config: Config = None, data: Data = None) -> None:
     """Run background work only."""
     from tenfold.entry.serve import run, work
+    from tenfold.platform.observe import traces
 
     settings = settings_of(config, data)
     _log(settings)
+    traces.configure(settings.traces.endpoint, settings.traces.ratio)
     run(work(settings, say))
 
 

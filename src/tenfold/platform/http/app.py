@@ -19,7 +19,7 @@ from tenfold.platform.http.doors import Door
 from tenfold.platform.http.endpoint import Endpoint, refused
 from tenfold.platform.http.gate import Gate, HttpPolicy
 from tenfold.platform.http.problems import InternalError, MethodNotAllowed, UnknownPath
-from tenfold.platform.observe import logs, metrics
+from tenfold.platform.observe import logs, metrics, traces
 from tenfold.platform.parts import Parts
 
 log = structlog.get_logger("tenfold.http")
@@ -139,10 +139,13 @@ class Application:
                 message["headers"] = [*message["headers"], *_SECURITY, (b"x-request-id", request_id.encode())]
             await send(message)
 
-        try:
-            await self._router(scope, receive, send_with_headers)
-        finally:
-            self._observe(scope, status, time.perf_counter() - started)
+        with traces.http_span(scope["method"], scope["headers"]) as span:
+            try:
+                await self._router(scope, receive, send_with_headers)
+            finally:
+                span.rename(scope.get("door", "other"))
+                span.set(status=status, request_id=request_id)
+                self._observe(scope, status, time.perf_counter() - started)
 
     def _observe(self, scope: Any, status: int, seconds: float) -> None:
         door: str = scope.get("door", "other")

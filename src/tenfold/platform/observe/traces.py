@@ -6,12 +6,12 @@
 A span never holds a message of an exception, as that may hold what a user wrote: only its type.
 """
 
+from collections.abc import Iterable
 from contextvars import Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span, Tracer
 
@@ -26,6 +26,10 @@ class OpenSpan(Protocol):
 
     def set(self, **attributes: Value) -> None:
         """Say more about it."""
+        ...
+
+    def rename(self, name: str) -> None:
+        """Call it otherwise, now that more is known."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -43,6 +47,9 @@ class _Nothing:
     def set(self, **attributes: Value) -> None:
         return None
 
+    def rename(self, name: str) -> None:
+        return None
+
     def __enter__(self) -> Self:
         return self
 
@@ -55,13 +62,17 @@ class _Traced:
 
     __slots__ = ("_parent", "_span", "_token", "_tracer")
 
-    def __init__(self, tracer: "Tracer", name: str, parent: "Context | None", attributes: dict[str, Any]) -> None:
-        self._span: Span = tracer.start_span(name, parent, attributes=attributes)
+    def __init__(self, tracer: "Tracer", name: str, attributes: dict[str, Any], **how: Any) -> None:
+        self._span: Span = tracer.start_span(name, attributes=attributes, **how)
         self._token: Token[Any] | None = None
 
     def set(self, **attributes: Value) -> None:
         """Say more about it."""
         self._span.set_attributes(attributes)
+
+    def rename(self, name: str) -> None:
+        """Call it otherwise, now that more is known."""
+        self._span.update_name(name)
 
     def __enter__(self) -> Self:
         from opentelemetry import context, trace
@@ -86,17 +97,26 @@ _NOTHING = _Nothing()
 
 def span(name: str, **attributes: Value) -> OpenSpan:
     """Measure what happens inside, as part of whatever is measured around it."""
-    return _NOTHING if _tracer is None else _Traced(_tracer, name, None, attributes)
+    return _NOTHING if _tracer is None else _Traced(_tracer, name, attributes)
 
 
 def request_span(name: str, traceparent: str | None, **attributes: Value) -> OpenSpan:
     """Measure a request, as part of its caller's trace when it sent a W3C `traceparent`."""
     if _tracer is None:
         return _NOTHING
+    from opentelemetry.trace import SpanKind
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     parent = TraceContextTextMapPropagator().extract({"traceparent": traceparent}) if traceparent else None
-    return _Traced(_tracer, name, parent, attributes)
+    return _Traced(_tracer, name, attributes, context=parent, kind=SpanKind.SERVER)
+
+
+def http_span(method: str, headers: Iterable[tuple[bytes, bytes]]) -> OpenSpan:
+    """Measure an HTTP request, with its headers as ASGI has them; rename it when its route is known."""
+    if _tracer is None:
+        return _NOTHING
+    parent = next((value for name, value in headers if name == b"traceparent"), b"")
+    return request_span(method, parent.decode("latin-1"))
 
 
 def traceparent() -> str | None:
@@ -113,8 +133,8 @@ def traceparent() -> str | None:
 def configure(endpoint: str | None, ratio: float = 1.0, *, service: str = "tenfold") -> None:
     """Trace a share of requests from now on, and send the spans to an OTLP/HTTP address; None changes nothing.
 
-    Call once per process, after any fork: spans leave from a thread. A caller's decision not to trace is kept; its wish
-    to be traced only raises a request to the same share as every other.
+    Call once per process, after any fork: spans leave from a thread, the last ones when the process ends. A caller's
+    decision not to trace is kept; its wish to be traced only raises a request to the same share as every other.
     """
     global _provider, _tracer
     if endpoint is None:
@@ -127,13 +147,13 @@ def configure(endpoint: str | None, ratio: float = 1.0, *, service: str = "tenfo
 
     share = TraceIdRatioBased(ratio)
     sampler = ParentBased(share, remote_parent_sampled=share)
-    _provider = TracerProvider(resource=Resource({"service.name": service}), sampler=sampler, shutdown_on_exit=False)
+    _provider = TracerProvider(resource=Resource({"service.name": service}), sampler=sampler)
     _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint, timeout=3)))
     _tracer = _provider.get_tracer("tenfold")
 
 
 def shut_down() -> None:
-    """Send what is left (for at most a few seconds), and trace no more. It blocks: call it from a thread."""
+    """Send what is left (for at most a few seconds), and trace no more. It blocks; a process's end does it too."""
     global _provider, _tracer
     provider, _provider, _tracer = _provider, None, None
     if provider is not None:
