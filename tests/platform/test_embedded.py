@@ -19,7 +19,7 @@ import pytest
 from tenfold.kit.refusals import CannotStart
 from tenfold.platform.db.embedded import Address, EmbeddedPostgres
 from tenfold.platform.db.embedded.place import Account, Place, find_binaries, why
-from tests.postgres import binaries
+from tests.postgres import binaries, fast_folder
 
 # Another process that starts the server in a folder, says so, and then writes rows until it is killed.
 _WRITER = """
@@ -68,7 +68,7 @@ asyncio.run(main())
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A data folder that every account can reach, as most are (pytest's own are closed to all but one)."""
-    with tempfile.TemporaryDirectory(prefix="tenfold-data-") as made:
+    with tempfile.TemporaryDirectory(prefix="tenfold-data-", dir=fast_folder()) as made:
         path = Path(made)
         path.chmod(0o755)
         yield path
