@@ -87,8 +87,8 @@ def must_have_met_a_post(deed: Deed) -> bool:
     """Whether a reaction changed anything. Raises when its post could not be seen, or is a repost."""
     if not deed.seen:
         raise PostNotFound
-    if deed.is_repost:
-        raise ThisIsARepost
+    if deed.original_id is not None:
+        raise ThisIsARepost(author_id=deed.original_author_id, id=deed.original_id)
     return deed.changed
 
 

@@ -193,11 +193,12 @@ class HomeRow(PostRow, frozen=True, gc=False):
 
 
 class Deed(msgspec.Struct, frozen=True):
-    """What a reaction met: whether the reader can see the post, whether it is a repost, whether anything changed."""
+    """What a reaction met: whether the post can be seen, whether anything changed; the original when it is a repost."""
 
     seen: bool
-    is_repost: bool
     changed: bool
+    original_author_id: UUID | None
+    original_id: UUID | None
 
 
 class PersonRow(msgspec.Struct, frozen=True):

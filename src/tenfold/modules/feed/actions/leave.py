@@ -31,6 +31,7 @@ async def erase_person(tx: Write, user_id: UUID) -> None:
         upkeep.erase_counts,
         upkeep.erase_deltas,
         upkeep.erase_pulled,
+        upkeep.erase_public,
     ):
         await erase(tx, user_id=user_id)
 

@@ -8,7 +8,7 @@ from tenfold.platform.db import maybe, one, run
 
 _TARGET = """
 with target as materialized (
-    select post.author_id, post.post_id, post.repost_of_id is not null as is_repost from posts post
+    select post.author_id, post.post_id, post.repost_of_author_id, post.repost_of_id from posts post
      where post.author_id = :author_id and post.post_id = :post_id and {visible}
 )"""
 
@@ -17,7 +17,7 @@ like_post = one(
     fill(
         """{target}, liked as (
     insert into likes (author_id, post_id, user_id, like_id)
-    select author_id, post_id, :viewer_id, :like_id from target where not is_repost
+    select author_id, post_id, :viewer_id, :like_id from target where repost_of_id is null
     on conflict do nothing returning author_id, post_id
 ), mine as (
     insert into user_likes (user_id, post_id, author_id, like_id)
@@ -26,8 +26,9 @@ like_post = one(
     insert into post_count_deltas (author_id, post_id, delta_id, likes)
     select author_id, post_id, :like_id, 1 from liked
 )
-select exists (select 1 from target) as seen, exists (select 1 from target where is_repost) as is_repost,
-       exists (select 1 from liked) as changed""",
+select exists (select 1 from target) as seen, exists (select 1 from liked) as changed,
+       (select repost_of_author_id from target) as original_author_id,
+       (select repost_of_id from target) as original_id""",
         target=fill(_TARGET, visible=visible("post")),
     ),
 )
@@ -47,11 +48,12 @@ bookmark_post = one(
     fill(
         """{target}, kept as (
     insert into bookmarks (user_id, post_id, author_id, bookmark_id)
-    select :viewer_id, post_id, author_id, :bookmark_id from target where not is_repost
+    select :viewer_id, post_id, author_id, :bookmark_id from target where repost_of_id is null
     on conflict do nothing returning post_id
 )
-select exists (select 1 from target) as seen, exists (select 1 from target where is_repost) as is_repost,
-       exists (select 1 from kept) as changed""",
+select exists (select 1 from target) as seen, exists (select 1 from kept) as changed,
+       (select repost_of_author_id from target) as original_author_id,
+       (select repost_of_id from target) as original_id""",
         target=fill(_TARGET, visible=visible("post")),
     ),
 )

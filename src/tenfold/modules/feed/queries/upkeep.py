@@ -94,6 +94,7 @@ erase_home = run("delete from homes where user_id = :user_id")
 erase_entries = run("delete from home_entries where user_id = :user_id")
 erase_counts = run("delete from user_counts where user_id = :user_id")
 erase_deltas = run("delete from user_count_deltas where user_id = :user_id")
+erase_public = run("delete from public_posts where author_id = :user_id")
 erase_pulled = run("delete from pulled_authors where author_id = :user_id")
 
 export_posts = many(

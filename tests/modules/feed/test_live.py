@@ -1,0 +1,83 @@
+"""News of posts on followers' `user:{id}` channels, as somebody hears it whose socket is open."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from tenfold.kit.actors import Actor
+from tenfold.platform.realtime import user_channel
+from tests.modules.feed.writing import at, publish, ref
+from tests.world import Person, World
+
+
+@dataclass(eq=False)
+class Ear:
+    """A listener that keeps what it hears."""
+
+    actor: Actor | None = None
+    heard: list[Any] = field(default_factory=list)
+
+    def deliver(self, frame: bytes) -> None:
+        self.heard.append(msgspec.json.decode(frame)["push"]["pub"]["data"])
+
+    def end(self, disconnect: object) -> None:
+        raise AssertionError(disconnect)
+
+    def take(self) -> list[Any]:
+        heard, self.heard = self.heard, []
+        return heard
+
+
+def listen(world: World, person: Person) -> Ear:
+    ear = Ear()
+    world.house.hub.join(ear, user_channel(person.id))
+    return ear
+
+
+async def test_followers_hear_of_a_post_its_edit_and_its_end(world: World) -> None:
+    """The author hears it too, on other devices; a stranger does not."""
+    await world.bob.put(f"/v1/users/{world.ana.id}/follow")
+    ana, bob, eve = (listen(world, person) for person in (world.ana, world.bob, world.eve))
+
+    post = await publish(world.ana, "live", visibility="followers")
+    await world.drain()
+    [mine], [published] = ana.take(), bob.take()
+    await world.ana.patch(at(post), {"body": "edited"})
+    await world.drain()
+    [edited] = bob.take()
+    await world.ana.delete(at(post))
+    await world.drain()
+    [gone] = bob.take()
+
+    assert mine == {"type": "post.published", "post": post}
+    assert published == {
+        "type": "post.published",
+        "post": {**post, "viewer": {**post["viewer"], "follows_author": True}},
+    }
+    assert edited["type"] == "post.edited"
+    assert edited["post"]["body"] == "edited"
+    assert gone == {"type": "post.deleted", **ref(post)}
+    assert eve.heard == []
+
+
+async def test_nobody_hears_what_they_would_not_see_at_home(world: World) -> None:
+    """Muted authors, answers to strangers, reposts of the blocked; a quote of the blocked comes without it."""
+    stranger = await publish(world.eve, "a stranger's")
+    for person in (world.bob, world.admin):
+        await person.put(f"/v1/users/{world.ana.id}/follow")
+    await world.bob.put(f"/v1/users/{world.eve.id}/block")
+    bob, admin = listen(world, world.bob), listen(world, world.admin)
+
+    await publish(world.ana, "an answer", reply_to=ref(stranger))
+    await world.ana.put(f"{at(stranger)}/repost")
+    await publish(world.ana, "a quote", quote_of=ref(stranger))
+    await world.drain()
+    await world.bob.put(f"/v1/users/{world.ana.id}/mute")
+    await publish(world.ana, "unheard")
+    await world.drain()
+
+    assert [(news["post"]["body"], news["post"]["quote_of"]["post"]) for news in bob.heard] == [("a quote", None)]
+    heard = {news["post"]["body"]: news["post"] for news in admin.heard}
+    assert set(heard) == {"", "a quote", "unheard"}
+    assert heard[""]["repost_of"]["body"] == heard["a quote"]["quote_of"]["post"]["body"] == "a stranger's"
