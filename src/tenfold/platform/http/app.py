@@ -35,10 +35,11 @@ PREFIX = "/v1"
 
 def build_router(doors: Iterable[Door], parts: Parts, gate: Gate, extra: Iterable[HTTPRouteHandler] = ()) -> Litestar:
     """Route every door (under `/v1`) and the extra handlers (as they are)."""
+    doors = list(doors)
     handlers = [_route(Endpoint(door, parts, gate)) for door in doors]
     origins = gate.policy.cors_origins
     return Litestar(
-        route_handlers=[*handlers, *extra],
+        route_handlers=[*_options(doors), *handlers, *extra],
         openapi_config=None,
         cors_config=_cors(origins) if origins else None,
         exception_handlers={Exception: _as_problem},
@@ -54,9 +55,31 @@ def _route(endpoint: Endpoint) -> HTTPRouteHandler:
         scope["door"] = door.name
         return await endpoint.answer(scope, request.receive)  # type: ignore[return-value]
 
-    methods = [HttpMethod.GET, HttpMethod.HEAD] if door.method == "GET" else [HttpMethod(door.method)]
-    path = re.sub(r"\{(\w+)\}", r"{\1:str}", door.path)
-    return HTTPRouteHandler(PREFIX + path, http_method=methods, status_code=200, include_in_schema=False)(handler)
+    path = _path_of(door)
+    return HTTPRouteHandler(path, http_method=_methods(door), status_code=200, include_in_schema=False)(handler)
+
+
+def _options(doors: Iterable[Door]) -> list[HTTPRouteHandler]:
+    """What each address answers to OPTIONS: all its methods (Litestar's own answer knows those of one door only)."""
+    methods: dict[str, set[str]] = {}
+    for door in doors:
+        methods.setdefault(_path_of(door), {"OPTIONS"}).update(_methods(door))
+    return [_options_of(path, ", ".join(sorted(names)).encode()) for path, names in methods.items()]
+
+
+def _options_of(path: str, allow: bytes) -> HTTPRouteHandler:
+    async def handler() -> ASGIResponse:
+        return Answer(204, [(b"allow", allow)], b"")  # type: ignore[return-value]
+
+    return HTTPRouteHandler(path, http_method=HttpMethod.OPTIONS, status_code=200, include_in_schema=False)(handler)
+
+
+def _methods(door: Door) -> list[HttpMethod]:
+    return [HttpMethod.GET, HttpMethod.HEAD] if door.method == "GET" else [HttpMethod(door.method)]
+
+
+def _path_of(door: Door) -> str:
+    return PREFIX + re.sub(r"\{(\w+)\}", r"{\1:str}", door.path)
 
 
 def _cors(origins: tuple[str, ...]) -> CORSConfig:
@@ -77,7 +100,7 @@ def _as_problem(request: Request[Any, Any, Any], error: Exception) -> Any:
         refusal = error
     elif isinstance(error, MethodNotAllowedException):
         refusal = MethodNotAllowed()
-        headers = [(b"allow", (error.headers or {}).get("allow", "").encode())]
+        headers = [(b"allow", ", ".join(sorted((error.headers or {}).get("allow", "").split(", "))).encode())]
     elif isinstance(error, NotFoundException):
         refusal = UnknownPath()
     elif isinstance(error, HTTPException) and error.status_code < 500:
