@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 
-class BadSettings(Exception):  # noqa: N818 - named for what is the case, as refusals are
+class BadSettings(Exception):
     """The settings are not usable; `problems` says why, one sentence each."""
 
     def __init__(self, problems: Sequence[str]) -> None:

@@ -53,7 +53,7 @@ def kept_secret(path: Path) -> str:
         path.chmod(0o600)
         secret = path.read_text().strip()
     except OSError as error:
-        raise BadSettings([f"the secret {path} can be neither read nor made: {error.strerror}"]) from None
+        raise BadSettings([f"the secret {path} can be neither read nor made: {error.strerror}; see `data`"]) from None
     if len(secret) < SHORTEST_KEY:
         raise BadSettings([f"the secret {path} is not whole; put back its copy, or remove it to have a new one made"])
     return secret
