@@ -6,9 +6,21 @@ import pytest
 
 from tenfold.platform.db import Database
 from tests.platform.bookshop import Site, built
+from tests.postgres import Cluster
 
 
 @pytest.fixture
 async def site(database: Database) -> AsyncIterator[Site]:
     async with built(database) as site:
         yield site
+
+
+@pytest.fixture(scope="module")
+async def shared_database(postgres: Cluster) -> AsyncIterator[Database]:
+    """A migrated database for all tests of one file, for those that clean up, or do not mind what others left."""
+    address = await postgres.copy()
+    db = Database(address.dsn, **address.options)
+    await db.open()
+    yield db
+    await db.close()
+    await postgres.drop(address)

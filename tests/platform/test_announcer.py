@@ -20,6 +20,13 @@ from tests.platform import jobs_world as shop
 from tests.platform.jobs_world import PostPublished, workshop
 
 
+@pytest.fixture
+def database(shared_database: Database) -> Database:
+    """What one test of this file leaves does not disturb another."""
+    shared_database.outbox = None
+    return shared_database
+
+
 class Loudspeaker(MemoryRealtime):
     """A realtime engine that also keeps what it was given; told to, it fails."""
 

@@ -12,6 +12,13 @@ from tenfold.platform.bus.postgres import PostgresBus
 from tenfold.platform.db import Database
 
 
+@pytest.fixture
+def database(shared_database: Database) -> Database:
+    """What one test of this file leaves does not disturb another."""
+    shared_database.outbox = None
+    return shared_database
+
+
 class Ear:
     """What was heard."""
 

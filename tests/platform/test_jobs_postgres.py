@@ -28,8 +28,10 @@ MIGRATION = Path(tenfold.__file__).parent / "platform/jobs/migrations/0001_pgque
 
 
 @pytest.fixture
-def work(database: Database) -> Workshop:
-    return workshop("postgres", database)
+async def work(shared_database: Database) -> Workshop:
+    async with shared_database.write() as tx:
+        await tx.connection.execute("truncate pgqueuer, job_effects, job_schedules restart identity")
+    return workshop("postgres", shared_database)
 
 
 def test_the_tables_are_those_that_the_installed_pgqueuer_prints() -> None:
@@ -151,13 +153,13 @@ async def test_picking_reads_a_few_rows_however_many_wait(work: Workshop) -> Non
     assert "Sort" not in text
 
 
-async def test_a_schedule_follows_its_declaration(work: Workshop, database: Database) -> None:
+async def test_a_schedule_follows_its_declaration(work: Workshop) -> None:
     """A rhythm that was changed in the code starts anew; one that was not keeps its phase."""
     await work.drain()
-    async with database.write() as tx:
+    async with work.db.write() as tx:
         await tx.connection.execute("update job_schedules set rhythm = 'every 1 s', next_at = '2100-01-01'")
 
-    again = workshop("postgres", database)
+    again = workshop("postgres", work.db)
     again.clock.advance(timedelta(minutes=11))
     await again.worker.drain()
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.platform.db import Database
@@ -28,15 +28,15 @@ STEPS = st.lists(
 TEN_MINUTES = timedelta(minutes=10)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None)
 @given(steps=STEPS)
-async def test_both_engines_end_in_the_same_state(database: Database, steps: list[tuple]) -> None:
+async def test_both_engines_end_in_the_same_state(shared_database: Database, steps: list[tuple]) -> None:
     """The memory twin is what the promise says, in a hundred lines; the tables must do the same."""
     ends = []
     for engine in ("memory", "postgres"):
-        async with database.write() as tx:
+        async with shared_database.write() as tx:
             await tx.connection.execute("truncate pgqueuer, job_effects, job_schedules")
-        ends.append(await _play(workshop(engine, database), steps))
+        ends.append(await _play(workshop(engine, shared_database), steps))
 
     assert ends[0] == ends[1]
 
