@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+_A_CENTURY = timedelta(days=36_525)
+
 
 class Clock:
     """Says what time it is, in UTC."""
@@ -9,6 +11,11 @@ class Clock:
     def now(self) -> datetime:
         """The current instant, with its zone (UTC)."""
         return datetime.now(UTC)
+
+
+def lies_ahead(instant: datetime, now: datetime) -> bool:
+    """Whether an instant has a zone and comes after now, within a hundred years; not every later one can be stored."""
+    return instant.tzinfo is not None and timedelta() < instant - now < _A_CENTURY
 
 
 class SetClock(Clock):

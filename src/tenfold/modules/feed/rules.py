@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from tenfold.kit.actors import Actor
+from tenfold.kit.clock import lies_ahead
 from tenfold.kit.refusals import Invalid
 from tenfold.modules.feed.errors import (
     NotOneself,
@@ -94,5 +95,5 @@ def must_have_met_a_post(deed: Deed) -> bool:
 
 def must_lie_ahead(until: datetime | None, now: datetime) -> None:
     """A mute ends in the future. Raises `Invalid`."""
-    if until is not None and (until.tzinfo is None or until <= now):
-        raise Invalid("query.until", "must be a time to come, with its zone")
+    if until is not None and not lies_ahead(until, now):
+        raise Invalid("query.until", "must be a time to come, within a hundred years, with its zone")

@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from tenfold.kit.actors import Actor, Role
+from tenfold.kit.clock import lies_ahead
 from tenfold.kit.pages import Page, cut, from_cursor
 from tenfold.kit.refusals import Invalid
 from tenfold.modules.identity.actions.accounts import end_all_sessions
@@ -77,11 +78,16 @@ async def ban(tx: Write, actor: Actor, user_id: UUID, order: Ban, *, guard: Guar
     """Hide a user and end their sessions, for a time or until further notice."""
     if actor.id == user_id:
         raise NotYourself
-    if order.until is not None and (order.until.tzinfo is None or order.until <= tx.now):
-        raise Invalid("body.until", "must be an instant in the future, with its zone")
+    if order.until is not None and not lies_ahead(order.until, tx.now):
+        raise Invalid("body.until", "must be an instant to come, within a hundred years, with its zone")
     account = await _lock(tx, user_id)
     version = await queries.set_state(
-        tx, user_id=user_id, state="banned", reason=read_lines("body.reason", order.reason), until=order.until, now=tx.now
+        tx,
+        user_id=user_id,
+        state="banned",
+        reason=read_lines("body.reason", order.reason),
+        until=order.until,
+        now=tx.now,
     )
     announce_outdated(tx, guard, user_id, version)
     await end_all_sessions(tx, guard, user_id, because="banned")
