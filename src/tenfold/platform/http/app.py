@@ -53,6 +53,8 @@ def _route(endpoint: Endpoint) -> HTTPRouteHandler:
     async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
         scope: Any = request.scope
         scope["door"] = door.name
+        if "\x00" in scope["path"]:
+            raise UnknownPath
         return await endpoint.answer(scope, request.receive)  # type: ignore[return-value]
 
     path = _path_of(door)
