@@ -50,6 +50,16 @@ class TokenIsExpired(NotSignedIn):
         return NotSignedIn.code()
 
 
+class SessionIsOver(NotSignedIn):
+    """This needs a valid access token."""
+
+    # To callers of doors it is `NotSignedIn`; where people sign in, a token that was good once is no hindrance.
+    @classmethod
+    def code(cls) -> str:
+        """The code of `NotSignedIn`."""
+        return NotSignedIn.code()
+
+
 class Forbidden(Refusal):
     """You may not do this."""
 

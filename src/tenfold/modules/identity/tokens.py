@@ -15,7 +15,7 @@ from joserfc.errors import JoseError
 
 from tenfold.kit.actors import Actor, Role
 from tenfold.kit.clock import Clock
-from tenfold.kit.refusals import NotSignedIn, TokenIsExpired
+from tenfold.kit.refusals import NotSignedIn, SessionIsOver, TokenIsExpired
 from tenfold.modules.identity.keys import Keyring
 from tenfold.modules.identity.shapes import IdentityPolicy
 
@@ -136,7 +136,7 @@ class AccessTokens:
     def _admit(self, token: str) -> _Remembered:
         claims = self._verified(token)
         if claims.sid in self._revoked:
-            raise NotSignedIn("This session has ended; sign in again.")
+            raise SessionIsOver("This session has ended; sign in again.")
         outdated = self._outdated.get(claims.sub)
         if outdated is not None and claims.ver < outdated.version:
             raise TokenIsExpired("The account has changed; refresh the access token.")

@@ -7,7 +7,7 @@ import msgspec
 import structlog
 
 from tenfold.kit.actors import Actor
-from tenfold.kit.refusals import NotSignedIn, Refusal
+from tenfold.kit.refusals import NotSignedIn, Refusal, SessionIsOver, TokenIsExpired
 from tenfold.platform.cache import Cache
 from tenfold.platform.db import Database, Write
 from tenfold.platform.http import answers, idempotency
@@ -42,6 +42,8 @@ class Endpoint:
         if door.public_for is not None:
             seconds = int(door.public_for.total_seconds())
             self._public = (b"cache-control", b"public, max-age=%d" % seconds)
+        for_anybody = not self.plan.wants_actor and not self.plan.needs_actor
+        self._is_for_strangers = for_anybody and door.limit in ("sign_in", "free")
         self._seconds = metrics.request_seconds.labels(door.name)
 
     async def answer(self, scope: dict[str, Any], receive: Any) -> Answer:
@@ -64,7 +66,7 @@ class Endpoint:
         door, gate = self.door, self._gate
         client = gate.client_of(scope, headers)
         try:
-            actor = gate.actor_of(headers)
+            actor = self._actor_of(headers)
             identify_actor(actor)
             gate.must_be_let_in(door, actor, needs_actor=self.plan.needs_actor)
         except NotSignedIn:
@@ -100,6 +102,15 @@ class Endpoint:
         if replayed:
             answer.headers.append((b"idempotency-replayed", b"true"))
         return self._finish(answer, headers)
+
+    def _actor_of(self, headers: dict[bytes, bytes]) -> Actor | None:
+        """Who asks. Where people sign in or renew, a token that was good once and is sent along is no hindrance."""
+        try:
+            return self._gate.actor_of(headers)
+        except (TokenIsExpired, SessionIsOver):
+            if self._is_for_strangers:
+                return None
+            raise
 
     def _arguments(self, scope: dict[str, Any]) -> dict[str, Any]:
         plan = self.plan
