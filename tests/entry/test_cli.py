@@ -3,18 +3,22 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tenfold.assembly import migration_sources
 from tenfold.entry.cli import main
 from tenfold.platform.audit import append, seal
 from tenfold.platform.db import Database
 from tenfold.platform.db.embedded import Address
+from tenfold.platform.db.migration_files import read_source
 from tenfold.platform.mail import Mail
 from tenfold.platform.mail.folder import FolderMailer
 
@@ -196,13 +200,13 @@ async def test_a_database_without_a_schema_is_brought_to_it(empty_address: Addre
     environ = environment(empty_address, tmp_path)
 
     early = tenfold("user", "list", **environ)
-    planned = json.loads(tenfold("migrate", "--dry-run", "--json", **environ).stdout)
+    planned = [migration.label for source in migration_sources() for migration in read_source(source)]
     first = tenfold("migrate", **environ)
     second = tenfold("migrate", **environ)
 
     assert early.returncode == 1
     assert "tenfold migrate" in early.stderr
-    assert [line.split()[1] for line in first.stdout.splitlines()] == [row["migration"] for row in planned]
+    assert [line.split()[1] for line in first.stdout.splitlines()] == planned
     assert second.stdout == "The schema is this version's; there was nothing to apply.\n"
 
 
@@ -244,3 +248,37 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
 
     assert len(ended.stdout.splitlines()) == 1
     assert ended.stderr == ""
+
+
+def test_commands_work_beside_a_running_server_and_without_one(tmp_path: Path) -> None:
+    """The embedded database is joined while `serve` runs, and started for the moment when nothing does."""
+    data = str(tmp_path / "data")
+    program = [
+        sys.executable,
+        "-c",
+        "from tenfold.entry.cli import main; main()",
+        "serve",
+        "--data",
+        data,
+        "--port",
+        "0",
+    ]
+    account = {"email": "kim@example.org", "password": "seven tall cedars 88", "handle": "kim", "name": "Kim"}
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout is not None
+        url = server.stdout.readline().split()[-1]
+        request = urllib.request.Request(
+            f"{url}/v1/accounts", json.dumps(account).encode(), {"content-type": "application/json"}
+        )
+        urllib.request.urlopen(request).close()
+
+        granted = tenfold("user", "grant-admin", "kim@example.org", "--data", data)
+        second = tenfold("serve", "--data", data, "--port", "0")
+        server.send_signal(signal.SIGTERM)
+        server.communicate()
+    shown = tenfold("user", "show", "kim", "--data", data, "--json")
+
+    assert granted.returncode == 0, granted.stderr
+    assert (second.returncode, len(second.stderr.splitlines())) == (1, 1)
+    assert server.returncode == 0
+    assert json.loads(shown.stdout)["role"] == "admin"
