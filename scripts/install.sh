@@ -28,6 +28,7 @@ if [ -z "$uv" ]; then
     uv=.venv/bin/uv
 fi
 say "Installing the locked dependencies ($lock) ..."
-"$uv" pip install -q --python .venv/bin/python --require-hashes -r "$lock"
+"$uv" pip install -q --python .venv/bin/python --compile-bytecode --require-hashes -r "$lock"
 "$uv" pip install -q --python .venv/bin/python --no-deps -e .
+.venv/bin/python -m compileall -q src
 touch "$stamp"
