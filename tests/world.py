@@ -173,7 +173,7 @@ class World:
 
     async def drain(self) -> None:
         """Run every job that is due, and those that follow from them, until none is left."""
-        await self.worker.drain()
+        await self.worker.drain(strict=True)
 
 
 @asynccontextmanager

@@ -16,6 +16,8 @@ from tenfold.platform.http.server import bind
 from tenfold.platform.limits.policy import LimitPolicy
 from tests.platform.bookshop import Site, built
 
+ABSENT = "01890000-0000-7000-8000-000000000000"
+
 
 async def test_a_refusal_is_a_problem_document(site: Site) -> None:
     """One form for all (RFC 9457), with a stable code and the request's id."""
@@ -52,7 +54,7 @@ async def test_a_bug_is_a_500_that_tells_nothing(site: Site) -> None:
         ("GET", "/v1/nothing", 404, "UnknownPath"),
         ("PATCH", "/v1/books", 405, "MethodNotAllowed"),
         ("GET", "/v1/books/not-an-id", 404, "UnknownPath"),
-        ("GET", f"/v1/books/{new_id()}", 404, "BookNotFound"),
+        ("GET", f"/v1/books/{ABSENT}", 404, "BookNotFound"),
         ("GET", "/v1/books?page=2", 400, "Invalid"),
         ("GET", "/v1/staff", 404, "UnknownPath"),
     ],
