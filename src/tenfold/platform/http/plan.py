@@ -12,6 +12,7 @@ import msgspec
 from tenfold.kit.actors import Actor
 from tenfold.platform.db import Read, Write
 from tenfold.platform.http.doors import Client, Door
+from tenfold.platform.http.lists import CURSOR, marking
 from tenfold.platform.parts import Parts, hints_of
 
 Tx = Literal["read", "write", "none"]
@@ -67,8 +68,9 @@ def plan_of(door: Door, parts: Parts | None) -> Plan:
     missing = set(in_path) - set(hints)
     if missing:
         raise TypeError(f"{door.name}: the function does not take {sorted(missing)}")
+    call = parts.bind(door.function) if parts is not None else door.function
     return Plan(
-        call=parts.bind(door.function) if parts is not None else door.function,
+        call=marking(call, door.name, tuple(in_path)) if any(entry[0] == CURSOR for entry in query) else call,
         tx=tx,
         path=tuple(in_path),
         query=msgspec.defstruct(_query_name(door), query, forbid_unknown_fields=True, kw_only=True),

@@ -1,0 +1,255 @@
+"""Every list of every door: whole however it is cut, stable while it grows, deaf to foreign cursors, never counted."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tenfold.assembly import MODULES
+from tenfold.kit.pages import to_cursor
+from tenfold.platform.cache import Cache
+from tenfold.platform.http import Door
+from tenfold.platform.http.plan import plan_of
+from tenfold.platform.observe import metrics
+from tests.house.lively import address, done, ref
+from tests.postgres import Cluster
+from tests.world import Answer, Person, World, worlds
+
+LISTS = [
+    door
+    for module in MODULES
+    for door in module.doors()
+    if door.method == "GET" and "cursor" in plan_of(door, None).query_names
+]
+CROWD = 24
+SETTINGS = {"identity.devices": 100, "feed.home_cap": 30}
+FORGED = ["", "x", "!", "AAAA", "é", "a" * 512, to_cursor({"no": "position"}), to_cursor(2**63), to_cursor([None])]
+# Counted on purpose: what is counted is bounded by the statement itself, or nobody waits for it.
+MAY_COUNT = {
+    "jobs.pick_jobs": "the orphans that the same statement has just picked, at most `room`",
+    "jobs.list_depths": "what is due and what is dead, for a gauge, by the worker",
+    "audit.count_unsealed": "what was written since the last second, through an index that holds nothing else",
+    "identity.count_held_handles": "the handles that one user has given up lately, three by default",
+    "feed.list_home": "a page of the home, cut before it is counted",
+    "feed.trim_home": "a home, cut at twice its cap before it is counted",
+    "feed.clear_graves": "the reposts of one batch of graves, as deltas",
+}
+
+
+@dataclass
+class Crowd:
+    """Lists that are filled: Ana is who everybody knows, Eve blocks everybody, Bob mutes everybody."""
+
+    world: World
+    post: Any
+    members: list[Person] = field(default_factory=list)
+    posts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def people(self) -> dict[str, Person]:
+        """Who asks for a list; Ana where none is named."""
+        world = self.world
+        return {"GET /me/blocks": world.eve, "GET /me/mutes": world.bob, "GET /admin/users": world.admin}
+
+    async def join(self, handle: str) -> None:
+        """One more person, who puts one more item into every list there is."""
+        world, ana = self.world, self.world.ana
+        member = await world.person(handle)
+        done(await member.put(f"/v1/users/{ana.id}/follow"))
+        done(await ana.put(f"/v1/users/{member.id}/follow"))
+        for deed in ("like", "repost"):
+            done(await member.put(f"{address(self.post)}/{deed}"))
+        for link in ("reply_to", "quote_of"):
+            done(await member.post("/v1/posts", {"body": f"{handle} {link}", link: ref(self.post)}))
+        said = done(await member.post("/v1/posts", {"body": f"{handle} says"}))
+        for deed in ("like", "bookmark"):
+            done(await ana.put(f"{address(said)}/{deed}"))
+        done(await ana.patch(address(self.post), {"body": f"{handle} has come"}))
+        done(await ana.post("/v1/posts", {"body": f"Hello {handle}"}))
+        done(await world.bob.put(f"/v1/users/{member.id}/mute"))
+        done(await world.eve.put(f"/v1/users/{member.id}/block"))
+        done(await world.sign_in(ana))
+        self.members.append(member)
+        self.posts[handle] = said
+
+    async def leave(self, member: Person) -> None:
+        """One who takes back what they gave to most of the lists."""
+        said = self.posts[member.handle]
+        done(await member.delete(f"/v1/users/{self.world.ana.id}/follow"))
+        done(await member.delete(f"{address(self.post)}/like"))
+        done(await member.delete(f"{address(self.post)}/repost"))
+        done(await self.world.ana.delete(f"{address(said)}/bookmark"))
+        done(await member.delete(address(said)))
+        done(await self.world.bob.delete(f"/v1/users/{member.id}/mute"))
+        done(await self.world.eve.delete(f"/v1/users/{member.id}/block"))
+
+    async def ask(self, door: Door, **query: Any) -> Answer:
+        """One page."""
+        path = re.sub(r"\{(?:author_id|user_id):uuid\}", str(self.world.ana.id), door.path)
+        path = path.replace("{post_id:uuid}", self.post["id"])
+        asked = {name: str(value) for name, value in query.items() if value is not None}
+        return await self.people.get(door.name, self.world.ana).get(f"/v1{path}", params=asked)
+
+    async def walk(self, door: Door, limit: int) -> list[str]:
+        """The ids of the whole list, page by page."""
+        found, cursor = [], None
+        while True:
+            page = done(await self.ask(door, limit=limit, cursor=cursor))
+            assert len(page["items"]) <= limit
+            found += ids_in(page)
+            cursor = page["next"]
+            if cursor is None:
+                return found
+
+
+def ids_in(page: Any) -> list[str]:
+    """What makes each item itself: its own id, or that of the person it shows."""
+    return [item["id"] if "id" in item else item["user"]["id"] for item in page["items"]]
+
+
+@pytest.fixture(scope="module")
+async def crowd(postgres: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Crowd]:
+    at = await postgres.copy()
+    folder: Path = tmp_path_factory.mktemp("crowd")
+    async with worlds(at, folder, settings=SETTINGS) as world:
+        crowd = Crowd(world, done(await world.ana.post("/v1/posts", {"body": "Come in"})))
+        for number in range(CROWD):
+            await crowd.join(f"fan_{number:02}x")
+        await world.drain()
+        yield crowd
+    await postgres.drop(at)
+
+
+async def test_a_list_is_the_same_however_it_is_cut(crowd: Crowd) -> None:
+    """By ones, twos or threes: the items of the long page, in its order, none twice and none left out."""
+    wrong = {}
+    for door in LISTS:
+        whole = await crowd.walk(door, 100)
+        walks = [await crowd.walk(door, limit) for limit in (1, 2, 3)]
+        if len(whole) < CROWD or len(set(whole)) != len(whole) or any(walk != whole for walk in walks):
+            wrong[door.name] = (len(whole), [len(walk) for walk in walks])
+
+    assert wrong == {}
+
+
+async def test_a_list_that_grows_while_it_is_read_shows_each_item_once(crowd: Crowd) -> None:
+    """People come and go between the pages: who was there at the start and still is comes exactly once, in order."""
+    start = {door.name: await crowd.walk(door, 100) for door in LISTS}
+    found: dict[str, list[str]] = {door.name: [] for door in LISTS}
+    cursors: dict[str, str | None] = dict.fromkeys(found)
+    open_lists = list(LISTS)
+    turn = 0
+    while open_lists:
+        for door in open_lists:
+            page = done(await crowd.ask(door, limit=5, cursor=cursors[door.name]))
+            found[door.name] += ids_in(page)
+            cursors[door.name] = page["next"]
+        open_lists = [door for door in open_lists if cursors[door.name] is not None]
+        turn += 1
+        if turn <= 4:
+            await crowd.join(f"late_{turn:02}x")
+            await crowd.leave(crowd.members[turn * 5])
+            await crowd.world.drain()
+
+    wrong = {}
+    for door in LISTS:
+        seen, now = found[door.name], set(await crowd.walk(door, 100))
+        stayed = [id_ for id_ in start[door.name] if id_ in now]
+        if [id_ for id_ in seen if id_ in set(stayed)] != stayed or len(set(seen)) != len(seen):
+            wrong[door.name] = (len(stayed), len(seen), len(set(seen)))
+    assert wrong == {}
+
+
+async def test_a_cursor_of_another_list_is_refused(crowd: Crowd) -> None:
+    """It would start somewhere in the middle and look like an answer."""
+    cursors = {door.name: done(await crowd.ask(door, limit=1))["next"] for door in LISTS}
+    taken = []
+    for door in LISTS:
+        for name, cursor in cursors.items():
+            if name != door.name and not refuses_cursor(await crowd.ask(door, cursor=cursor)):
+                taken.append((name, door.name))
+
+    assert None not in cursors.values()
+    assert taken == []
+
+
+async def test_a_cursor_of_the_same_list_of_somebody_else_is_refused(crowd: Crowd) -> None:
+    """The answers under one post continue nowhere under another."""
+    world = crowd.world
+    cursor = done(await world.ana.get(f"/v1/users/{world.ana.id}/followers", params={"limit": 1}))["next"]
+
+    answer = await world.ana.get(f"/v1/users/{world.bob.id}/followers", params={"cursor": cursor})
+
+    assert refuses_cursor(answer)
+
+
+async def test_a_forged_cursor_is_refused(crowd: Crowd) -> None:
+    """With the name of the field, and never with an error of ours."""
+    taken = []
+    for door in LISTS:
+        real = done(await crowd.ask(door, limit=1))["next"]
+        for cursor in [*FORGED, real[:-1], real[1:], real + "A", real[:6] + to_cursor({"a": 1})]:
+            answer = await crowd.ask(door, cursor=cursor)
+            if not refuses_cursor(answer):
+                taken.append((door.name, cursor, answer.status))
+
+    assert taken == []
+
+
+async def test_a_page_has_one_to_a_hundred_items(crowd: Crowd) -> None:
+    """The field is named, whichever end was missed."""
+    limits = (0, 101, -1, 10**30, "many", "1.5", "")
+    taken = []
+    for door in LISTS:
+        for limit in limits:
+            answer = await crowd.ask(door, limit=limit)
+            if answer.status != 400 or answer.body["errors"][0]["field"] != "query.limit":
+                taken.append((door.name, limit, answer.status))
+
+    assert taken == []
+
+
+async def test_a_long_page_costs_as_many_statements_as_a_short_one(crowd: Crowd) -> None:
+    """A list never asks in a loop, not even for the faces beside its items."""
+    costs = {}
+    for door in LISTS:
+        done(await crowd.ask(door))
+        costs[door.name] = [await statements_for(crowd, door, limit) for limit in (1, 20)]
+
+    assert {name: cost for name, cost in costs.items() if cost[0] != cost[1] or cost[1] > 2} == {}
+
+
+def test_no_statement_skips_rows_or_counts_what_grows() -> None:
+    """OFFSET reads what it throws away, and a count reads all there is."""
+    bare = {
+        statement.name: re.sub(r"/\*.*?\*/|--[^\n]*", "", statement.sql, flags=re.DOTALL).lower()
+        for module in MODULES
+        for statement in module.statements()
+    }
+
+    assert [name for name, sql in bare.items() if re.search(r"\boffset\b", sql)] == []
+    assert {name for name, sql in bare.items() if re.search(r"\bcount\s*\(", sql)} == set(MAY_COUNT)
+
+
+def refuses_cursor(answer: Answer) -> bool:
+    """Whether an answer says that the cursor is at fault."""
+    return answer.status == 400 and [error["field"] for error in answer.body["errors"]] == ["query.cursor"]
+
+
+async def statements_for(crowd: Crowd, door: Door, limit: int) -> int:
+    """How many statements one request costs when the cache is empty."""
+    crowd.world.parts.get(Cache).drop_all_here()
+    before = count_of(metrics.statement_seconds.collect())
+    page = done(await crowd.ask(door, limit=limit))
+    await asyncio.sleep(0)
+    assert len(page["items"]) == limit, door.name
+    return count_of(metrics.statement_seconds.collect()) - before
+
+
+def count_of(found: Iterable[Any]) -> int:
+    """How many statements were timed so far."""
+    return int(sum(sample.value for metric in found for sample in metric.samples if sample.name.endswith("_count")))
