@@ -4,11 +4,25 @@ from uuid import UUID
 
 from tenfold.kit.ids import new_id
 from tenfold.modules.feed.actions.write import delete_post
-from tenfold.modules.feed.queries import upkeep
+from tenfold.modules.feed.queries import homes, upkeep
 from tenfold.modules.feed.shapes import Ref
+from tenfold.modules.identity import find_card
 from tenfold.platform.db import Read, Write
 
 _BATCH = 500
+
+
+async def hide_or_show(tx: Write, user_id: UUID) -> None:
+    """Hide what a person wrote, or show it again, as identity has it now.
+
+    The facts that somebody left and came back may be followed in either order, or at once: so neither is taken at its
+    word, and the lock has the second one look when the first has committed.
+    """
+    await homes.lock_author(tx, author_id=user_id)
+    if await find_card(tx, user_id) is None:
+        await homes.hide_author(tx, author_id=user_id)
+    else:
+        await homes.show_author(tx, author_id=user_id)
 
 
 async def erase_person(tx: Write, user_id: UUID) -> None:

@@ -28,7 +28,7 @@ with recent as materialized (
     select post.post_id, source.author_id, post.place
       from (select followee_id as author_id from follows
              where follower_id = :user_id
-               and (select true from pulled_authors pulled where pulled.author_id = followee_id) is not true) source
+               and (followee_id in (select author_id from pulled_authors)) is not true) source
      cross join lateral (
             select post_id, row_number() over (order by post_id desc) as place from posts
              where posts.author_id = source.author_id and posts.deleted_at is null
@@ -124,6 +124,8 @@ trim_public = run("""
 delete from public_posts where post_id < (
     select post_id from (select post_id from public_posts order by post_id desc limit :cap) kept
      order by post_id limit 1)""")
+
+lock_author = run("select pg_advisory_xact_lock(hashtextextended(:author_id::uuid::text, 7301150201))")
 
 hide_author = run("insert into hidden_authors (author_id) values (:author_id) on conflict do nothing")
 
