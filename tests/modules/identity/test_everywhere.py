@@ -45,9 +45,7 @@ async def replay(world: World) -> None:
 
 
 @pytest.mark.parametrize("deed", [sign_out, erase, ban, replay])
-async def test_an_open_socket_is_closed_within_a_second(
-    world: World, deed: Callable[[World], Awaitable[None]]
-) -> None:
+async def test_an_open_socket_is_closed_within_a_second(world: World, deed: Callable[[World], Awaitable[None]]) -> None:
     """Whoever stole a telephone hears nothing more."""
     async with connected(world, world.ana) as socket:
         await deed(world)

@@ -133,6 +133,18 @@ async def test_a_sign_up_with_an_idempotency_key_is_answered_once(world: World) 
     assert (again.status, again.body) == (first.status, first.body)
 
 
+async def test_signing_up_again_and_again_does_not_flood_a_mailbox(world: World) -> None:
+    """Six mails an hour; the answers stay the same."""
+    answers = [
+        await world.visitor.post("/v1/accounts", asked(email=world.bob.email, handle=f"kim_{number}x"))
+        for number in range(9)
+    ]
+    await world.drain()
+
+    assert {answer.status for answer in answers} == {201}
+    assert sum(mail.to == world.bob.email for mail in world.mails) == 6
+
+
 async def test_an_account_can_be_made_to_wait_for_its_mailbox(world: World) -> None:
     """With that setting the refusal is the one of a wrong password, so it tells nothing either."""
     object.__setattr__(world.parts.get(IdentityPolicy), "unverified_may_sign_in", False)

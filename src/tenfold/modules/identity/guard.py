@@ -36,6 +36,10 @@ class Guard:
         if not decision.allowed:
             raise TooManyTries(retry_after=decision.retry_after)
 
+    async def has_tries_left(self, what: str, who: str, rate: Rate) -> bool:
+        """Charge one, and say whether there was one left."""
+        return (await self.limits.take([Demand(what, who, rate)], fail_closed=True)).allowed
+
     async def forget_tries(self, what: str, who: str) -> None:
         """The right person was there: start to count anew."""
         await self.limits.forget(what, who)

@@ -43,7 +43,8 @@ async def sign_up(guard: Guard, request: SignUp) -> NewAccount:
     must_be_free_to_choose(account.handle, policy.reserved_handles)
     must_be_hard_to_guess(request.password, (account.email, account.handle, account.name))
     hashed = await guard.passwords.hash(request.password)
-    await guard.db.transact(lambda tx: _open(tx, guard, account, password_hash=hashed))
+    mail = await guard.has_tries_left("sign_up_mail", email_key(account.email), policy.mails_per_mailbox)
+    await guard.db.transact(lambda tx: _open(tx, guard, account, password_hash=hashed, mail=mail))
     return account
 
 
@@ -135,7 +136,7 @@ def tombstone(keyring: Keyring, look: str) -> str:
     return "gone:" + keyring.mac("handle of an erased account", look.encode()).hex()
 
 
-async def _open(tx: Write, guard: Guard, account: NewAccount, *, password_hash: str) -> None:
+async def _open(tx: Write, guard: Guard, account: NewAccount, *, password_hash: str, mail: bool) -> None:
     policy, user_id = guard.policy, new_id()
     owner_id = await queries.claim_email(tx, email_key=email_key(account.email), user_id=user_id, now=tx.now)
     is_new = owner_id == user_id
@@ -164,7 +165,8 @@ async def _open(tx: Write, guard: Guard, account: NewAccount, *, password_hash: 
         expires_at=tx.now + lasts,
     )
     letter = jobs.CodeLetter(user_id=owner_id, code_id=code_id)
-    tx.enqueue(jobs.send_verification if is_new else jobs.send_already_known, letter)
+    if mail:
+        tx.enqueue(jobs.send_verification if is_new else jobs.send_already_known, letter)
     if is_new:
         tx.publish(AccountOpened(user_id=user_id, handle=account.handle))
 

@@ -20,7 +20,7 @@ from tenfold.platform.db import Write
 
 async def change_password(guard: Guard, actor: Actor, change: PasswordChange, *, address: str) -> None:
     """Replace the password, and end every session but this one."""
-    old_hash = await must_know_password(guard, actor.id, change.current, address=address)
+    old = await must_know_password(guard, actor.id, change.current, address=address)
     async with guard.db.read() as tx:
         account = await accounts.find_account(tx, user_id=actor.id)
     if account is None:
@@ -30,7 +30,8 @@ async def change_password(guard: Guard, actor: Actor, change: PasswordChange, *,
 
     async def deed(tx: Write) -> None:
         await accounts.lock_account(tx, user_id=actor.id)
-        if await secrets.find_password(tx, user_id=actor.id) != old_hash:
+        now_known = await secrets.find_password(tx, user_id=actor.id)
+        if now_known is None or now_known.changed_at != old.changed_at:
             raise PasswordIsWrong
         await secrets.set_password(tx, user_id=actor.id, password_hash=new_hash, now=tx.now)
         ended = await sessions.end_sessions(

@@ -7,20 +7,21 @@ from tenfold.modules.identity.actions.factors import Proof, must_pass, try_facto
 from tenfold.modules.identity.errors import PasswordIsWrong
 from tenfold.modules.identity.guard import Guard, who_tries
 from tenfold.modules.identity.queries import secrets
+from tenfold.modules.identity.queries.secrets import Password
 from tenfold.modules.identity.shapes import Confirmation
 
 
-async def must_know_password(guard: Guard, user_id: UUID, password: str, *, address: str) -> str:
-    """Raise `PasswordIsWrong` unless this is the user's password; returns its hash. Tries are counted."""
+async def must_know_password(guard: Guard, user_id: UUID, password: str, *, address: str) -> Password:
+    """Raise `PasswordIsWrong` unless this is the user's password, and return it. Tries are counted."""
     who = who_tries(str(user_id), address)
     await guard.must_have_tries_left("password", who, guard.policy.sign_in_tries)
     async with guard.db.read() as tx:
-        hashed = await secrets.find_password(tx, user_id=user_id)
-    verdict = await guard.passwords.verify(hashed, password)
-    if hashed is None or not verdict.matches:
+        known = await secrets.find_password(tx, user_id=user_id)
+    verdict = await guard.passwords.verify(known.password_hash if known else None, password)
+    if known is None or not verdict.matches:
         raise PasswordIsWrong
     await guard.forget_tries("password", who)
-    return hashed
+    return known
 
 
 async def must_confirm(guard: Guard, actor: Actor, confirmation: Confirmation, *, address: str) -> None:

@@ -1,5 +1,6 @@
 """Signing in: a password, a second factor where there is one, and then a session for one device."""
 
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -30,6 +31,7 @@ class _Known(NamedTuple):
 
     user_id: UUID
     old_hash: str
+    changed_at: datetime
     new_hash: str | None
     has_factor: bool
 
@@ -61,13 +63,14 @@ async def _recognise(guard: Guard, request: SignIn) -> _Known:
     if row is None or not verdict.matches:
         raise SignInRefused
     new_hash = await guard.passwords.hash(request.password) if verdict.outdated else None
-    return _Known(row.user_id, row.password_hash, new_hash, row.has_factor)
+    return _Known(row.user_id, row.password_hash, row.changed_at, new_hash, row.has_factor)
 
 
 async def _enter(tx: Write, guard: Guard, known: _Known, *, request: SignIn, client: Client) -> SignedIn:
     """Decide again on what is locked now, then let them in."""
     account = await accounts.lock_account(tx, user_id=known.user_id)
-    if account is None or await secrets.find_password(tx, user_id=known.user_id) != known.old_hash:
+    password = await secrets.find_password(tx, user_id=known.user_id)
+    if account is None or password is None or password.changed_at != known.changed_at:
         raise SignInRefused
     _must_be_welcome(tx, guard, account)
     await must_pass(tx, guard, account.user_id, Proof(request.totp, request.recovery_code))

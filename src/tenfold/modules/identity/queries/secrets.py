@@ -19,6 +19,13 @@ class MailedCodeRow(msgspec.Struct, frozen=True):
     used_at: datetime | None
 
 
+class Password(msgspec.Struct, frozen=True):
+    """A password's hash, and since when the password is this one (a new hash of the same password changes nothing)."""
+
+    password_hash: str
+    changed_at: datetime
+
+
 class Factor(msgspec.Struct, frozen=True):
     """The second factor of a user."""
 
@@ -33,7 +40,7 @@ class RecoveryHash(msgspec.Struct, frozen=True):
     code_hash: bytes
 
 
-find_password = maybe(str, "select password_hash from credentials where user_id = :user_id")
+find_password = maybe(Password, "select password_hash, changed_at from credentials where user_id = :user_id")
 
 set_password = run("update credentials set password_hash = :password_hash, changed_at = :now where user_id = :user_id")
 

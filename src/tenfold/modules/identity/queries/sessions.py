@@ -15,6 +15,7 @@ class SignInRow(msgspec.Struct, frozen=True):
 
     user_id: UUID
     password_hash: str
+    changed_at: datetime
     has_factor: bool
 
 
@@ -62,7 +63,7 @@ class PastSession(msgspec.Struct, frozen=True):
 find_sign_in = maybe(
     SignInRow,
     """
-    select e.user_id, c.password_hash, t.confirmed_at is not null
+    select e.user_id, c.password_hash, c.changed_at, t.confirmed_at is not null
       from emails e join credentials c on c.user_id = e.user_id left join totp_factors t on t.user_id = e.user_id
      where e.email_key = :email_key
     """,
