@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,7 +14,6 @@ import uvloop
 from tenfold.assembly import House
 from tenfold.entry.connect import database_of, house_of
 from tenfold.platform.http.server import bind, serving
-from tenfold.platform.observe import traces
 from tenfold.settings import Settings
 
 log = structlog.get_logger("tenfold.serve")
@@ -31,7 +31,7 @@ async def serve(settings: Settings, say: Say) -> None:
     listener = bind(settings.http.host, settings.http.port)
     with contextlib.closing(listener):
         async with database_of(settings) as address:
-            house = House(settings, address.dsn, address.options, alone=True)
+            house = House(_on(listener, settings), address.dsn, address.options, alone=True)
             try:
                 await house.open(migrate=True)
                 async with answering(house, listener, say) as failed, working(house):
@@ -44,7 +44,7 @@ async def web(settings: Settings, say: Say) -> None:
     """HTTP and realtime only; jobs are left to workers."""
     listener = bind(settings.http.host, settings.http.port)
     with contextlib.closing(listener):
-        async with house_of(settings) as house, answering(house, listener, say) as failed:
+        async with house_of(_on(listener, settings)) as house, answering(house, listener, say) as failed:
             await stop_asked(failed)
 
 
@@ -55,13 +55,18 @@ async def work(settings: Settings, say: Say) -> None:
         await stop_asked()
 
 
+def _on(listener: socket.socket, settings: Settings) -> Settings:
+    """The settings with the port that was really taken: links in mails begin with it."""
+    http = settings.http.model_copy(update={"port": listener.getsockname()[1]})
+    return settings.model_copy(update={"http": http})
+
+
 @asynccontextmanager
-async def answering(house: House, listener: Any, say: Say) -> AsyncIterator["asyncio.Task[None]"]:
+async def answering(house: House, listener: socket.socket, say: Say) -> AsyncIterator["asyncio.Task[None]"]:
     """Answer requests and sockets on a bound listener while the block runs."""
-    traces.configure(house.settings.traces.endpoint, house.settings.traces.ratio)
-    socket = house.socket()
+    sockets = house.socket()
     grace = house.settings.http.shutdown_grace.total_seconds()
-    async with serving(house.application(socket), listener, grace=grace, drain=socket.drain) as task:
+    async with serving(house.application(sockets), listener, grace=grace, drain=sockets.drain) as task:
         host, port = listener.getsockname()[:2]
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         say(f"Tenfold answers on {address}\n  API reference  {address}/docs\n  Health         {address}/ready")

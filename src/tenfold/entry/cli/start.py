@@ -23,7 +23,7 @@ def serve(*, config: Config = None, data: Data = None, host: Host = None, port: 
     from tenfold.entry.serve import serve as serve_all
 
     settings = settings_of(config, data, http__host=host, http__port=port)
-    _log(settings)
+    _observe(settings)
     run(serve_all(settings, say))
 
 
@@ -33,26 +33,25 @@ def web(*, config: Config = None, data: Data = None, host: Host = None, port: Po
     from tenfold.entry.serve import web as serve_web
 
     settings = settings_of(config, data, http__host=host, http__port=port)
-    _log(settings)
+    _observe(settings)
     run(serve_web(settings, say))
 
 
 def worker(*, config: Config = None, data: Data = None) -> None:
     """Run background work only."""
     from tenfold.entry.serve import run, work
-    from tenfold.platform.observe import traces
 
     settings = settings_of(config, data)
-    _log(settings)
-    traces.configure(settings.traces.endpoint, settings.traces.ratio)
+    _observe(settings)
     run(work(settings, say))
 
 
-def _log(settings: "Settings") -> None:
-    """Log to standard error, as the settings say; standard output is for what the command tells its caller."""
-    from tenfold.platform.observe import logs
+def _observe(settings: "Settings") -> None:
+    """Log and trace as the settings say. Logs go to standard error: standard output is for what the command tells."""
+    from tenfold.platform.observe import logs, traces
 
     logs.configure(settings.log.format, settings.log.level, descriptor=2)
+    traces.configure(settings.traces.endpoint, settings.traces.ratio)
 
 
 def migrate(
