@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from tenfold.modules.feed import jobs
 from tenfold.platform.db import Statement
 from tests.modules.feed.writing import at, publish, ref
-from tests.world import Person, World
+from tests.world import PASSWORD, Person, World
 
 
 async def bodies(person: Person, path: str, **params: Any) -> list[str]:
@@ -116,10 +115,12 @@ async def test_somebody_who_left_is_seen_nowhere(world: World) -> None:
     post = await publish(world.ana, "here")
     await world.drain()
 
-    await world.db.transact(lambda tx: jobs.hide_author(tx, jobs.UserHidden(user_id=world.ana.id)))
+    await world.ana.put("/v1/me/deactivation", {"password": PASSWORD})
+    await world.drain()
     gone = [await bodies(world.bob, path) for path in ("/v1/timelines/home", "/v1/timelines/public")]
     missing = await world.bob.get(at(post))
-    await world.db.transact(lambda tx: jobs.show_author(tx, jobs.UserShown(user_id=world.ana.id)))
+    await world.sign_in(world.ana)
+    await world.drain()
 
     assert gone == [[], []]
     assert missing.code == "PostNotFound"

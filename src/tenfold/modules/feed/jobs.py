@@ -16,6 +16,7 @@ from tenfold.platform.realtime import Realtime
 
 _FOLDED_AT_ONCE = 20_000
 _BATCH = 200
+_COUNTED_AT_ONCE = 50
 
 
 @after(PostPublished, priority="high")
@@ -60,13 +61,13 @@ async def walk_on(tx: Write, walk: Walk, *, db: Database, cache: Cache, live: Re
 @after(UserHidden)
 async def hide_author(tx: Write, fact: UserHidden) -> None:
     """Let nobody see what a hidden person wrote."""
-    await homes.hide_author(tx, author_id=fact.user_id)
+    await leave.hide_or_show(tx, fact.user_id)
 
 
 @after(UserShown)
 async def show_author(tx: Write, fact: UserShown) -> None:
     """Show again what a person wrote."""
-    await homes.show_author(tx, author_id=fact.user_id)
+    await leave.hide_or_show(tx, fact.user_id)
 
 
 @after(UserErased, timeout=timedelta(minutes=10))
@@ -132,7 +133,7 @@ async def _walk(tx: Write, spreader: Spreader, walk: Walk) -> None:
 async def _reconcile(db: Database, after_id: UUID) -> list[UUID]:
     async with db.write() as tx:
         await counts.lock_counts(tx)
-        authors = await counts.list_authors_after(tx, after=after_id, limit=_BATCH)
+        authors = await counts.list_authors_after(tx, after=after_id, limit=_COUNTED_AT_ONCE)
         if authors:
             await counts.reconcile_posts(tx, author_ids=authors)
             await counts.reconcile_users(tx, author_ids=authors)

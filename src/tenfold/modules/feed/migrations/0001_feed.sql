@@ -131,7 +131,8 @@ create table mutes (
 );
 
 -- Counters: a base, and what came since. A deed only ever inserts a delta, so no two deeds wait for one row; a reader adds
--- both in one statement, and a job folds deltas into the base.
+-- both in one statement, and a job folds deltas into the base. The delta tables are nearly empty most of the time; they are
+-- not cut back to no pages at all, because a plan made at such a moment would scan them, and be kept when they fill again.
 create table post_counts (
     author_id uuid not null,
     post_id uuid not null,
@@ -151,7 +152,7 @@ create table post_count_deltas (
     quotes integer not null default 0,
     replies integer not null default 0,
     primary key (author_id, post_id, delta_id)
-) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, vacuum_truncate = off);
 
 create table user_counts (
     user_id uuid not null primary key,
@@ -167,7 +168,7 @@ create table user_count_deltas (
     followers integer not null default 0,
     following integer not null default 0,
     primary key (user_id, delta_id)
-) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, vacuum_truncate = off);
 
 -- Home timelines of those who were here lately. While a home is active and not stale, its entries hold every post by those
 -- whom the reader follows (and the reader), pulled authors aside, from `floor_id` on; below it, posts are pulled at read.

@@ -69,8 +69,10 @@ list_authors_after = many(
     UUID,
     """
 select author_id from (
-    select user_id as author_id from user_counts where user_id > :after
-     union select user_id from user_count_deltas where user_id > :after) people
+    (select user_id as author_id from user_counts where user_id > :after order by user_id limit :limit)
+     union
+    (select user_id from user_count_deltas where user_id > :after
+      group by user_id order by user_id limit :limit)) people
  order by author_id limit :limit""",
 )
 

@@ -62,7 +62,7 @@ select shown.embedded, shown.position, {shown_columns},
          where mine.user_id = :viewer_id and mine.post_id = shown.post_id) is true as bookmarked,
        (select true from user_reposts mine
          where mine.user_id = :viewer_id and mine.post_id = shown.post_id) is true as reposted,
-       {follows_shown} is true as follows_author{more}
+       {follows} is true as follows_author{more}
   from {source}
   left join lateral (select likes, reposts, quotes, replies from post_counts counts
                       where counts.author_id = shown.author_id and counts.post_id = shown.post_id limit 1) base on true
@@ -119,7 +119,12 @@ def for_home(table: str) -> str:
 
 
 def completed(
-    page: str, *, order: str = "order by shown.embedded, shown.position desc", source: str = "shown", more: str = ""
+    page: str,
+    *,
+    order: str = "order by shown.embedded, shown.position desc",
+    source: str = "shown",
+    more: str = "",
+    follows_author: str = "{follows}",
 ) -> str:
     """The statement that answers with a page of posts: originals, counters and viewer state are added to its rows.
 
@@ -130,7 +135,7 @@ def completed(
         original_columns=columns("original"),
         shown_columns=columns("shown"),
         visible_original=visible("original"),
-        follows_shown=follows("shown"),
+        follows=fill(follows_author, follows=follows("shown")),
         source=source,
         more=more,
         order=order,

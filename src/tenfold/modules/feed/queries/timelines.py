@@ -7,7 +7,8 @@ from tenfold.platform.db import many
 # Everything from the floor up. `pushed` walks the entries, newest first, and stops at the limit; `bound` is where it
 # stopped (or the floor), so that authors who are pulled are asked only for what is newer. Follows are checked again
 # here: entries may outlive them. A home that is not fresh yields one row that says so. Scalar sub-selects on `home`
-# become constants of the plan, which keeps the index order of the entries; a join would sort them all.
+# become constants of the plan, which keeps the index order of the entries; a join would sort them all. `in (…) is true`
+# stays a look-up in a hash of the few pulled authors.
 list_home = many(
     HomeRow,
     completed(
@@ -35,7 +36,7 @@ with home as materialized (
              union all
             select follow.followee_id from follows follow
              where follow.follower_id = :viewer_id
-               and (select true from pulled_authors where pulled_authors.author_id = follow.followee_id)) source
+               and (follow.followee_id in (select author_id from pulled_authors)) is true) source
      cross join lateral (
             select * from posts post
              where post.author_id = source.author_id and post.post_id < :before
@@ -59,6 +60,7 @@ with home as materialized (
         ),
         source="home left join shown on true",
         more=", home.fresh, home.floor_id, home.active_at",
+        follows_author="(shown.author_id <> :viewer_id and (not shown.embedded or {follows}))",
     ),
 )
 
