@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -145,7 +146,7 @@ async def all_three(data: Path) -> AsyncIterator[tuple[list[System], Mapping[str
 
 async def sample(data: Path, users: int, posts: int) -> float | None:
     """Fill a data folder with the sample world, unless that was done before; the seconds it took."""
-    mark = data / f"bench-{users}-{posts}"
+    mark = data / f"bench-{users}-{posts}-{_version()}"
     if mark.exists():
         return None
     shutil.rmtree(data, ignore_errors=True)
@@ -156,6 +157,13 @@ async def sample(data: Path, users: int, posts: int) -> float | None:
             raise RuntimeError("`tenfold sample` failed")
     mark.touch()
     return time.perf_counter() - started
+
+
+def _version() -> str:
+    """What the rows of a sample depend on: the schema, and how the sample is made."""
+    source = _ROOT / "src" / "tenfold"
+    files = [*source.rglob("migrations/*.sql"), *source.rglob("sample.py"), *source.rglob("entry/sample/*.py")]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()[:12]
 
 
 async def starts(folder: Path) -> tuple[float, float, int, Any]:
