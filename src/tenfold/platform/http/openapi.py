@@ -14,10 +14,17 @@ from tenfold.platform.http.problems import EVERYWHERE, SIGNED_IN, WITH_BODY, WIT
 
 _REF = "#/components/schemas/{name}"
 _KINDS: dict[str, dict[str, Any]] = {"uuid": {"type": "string", "format": "uuid"}, "str": {"type": "string"}}
-_LIMIT_HEADERS = {
+_HEADERS = {
+    "X-Request-Id": "The id of this request, in the log too. A client may send its own.",
     "RateLimit": "What is left of the tightest limit, and when it is full again (IETF draft).",
     "RateLimit-Policy": "The limits that applied (IETF draft).",
+    "ETag": "Names this body; sent back in `If-None-Match` it is answered with 304 while nothing has changed.",
+    "Retry-After": "Seconds to wait before trying again.",
+    "WWW-Authenticate": "How to sign in: `Bearer`.",
+    "Idempotency-Replayed": "`true` when this is the kept answer to an earlier request with the same key.",
 }
+_ALWAYS = ("X-Request-Id", "RateLimit", "RateLimit-Policy")
+_WITH_STATUS = {304: ("ETag",), 401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
 
 
 def refusals_of(door: Door, plan: Plan) -> list[type[Refusal]]:
@@ -55,6 +62,7 @@ def document_of(doors: Sequence[Door], *, title: str, version: str, server: str)
         "paths": dict(paths),
         "components": {
             "schemas": components,
+            "headers": {name: {"description": text, "schema": {"type": "string"}} for name, text in _HEADERS.items()},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
@@ -116,27 +124,30 @@ def _resolved(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, A
 
 def _responses(door: Door, plan: Plan, schema_of: dict[int, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {}
-    headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in _LIMIT_HEADERS.items()}
+    done = (*(["ETag"] if door.etag else []), *(["Idempotency-Replayed"] if door.idempotent else []))
     if _is_shape(plan.answer):
         status = 200 if door.status == 204 else door.status
-        responses[str(status)] = {
-            "description": "Done.",
-            "headers": headers,
-            "content": _json(schema_of[id(plan.answer)]),
-        }
+        content = _json(schema_of[id(plan.answer)])
+        responses[str(status)] = {"description": "Done.", "headers": _headers(status, *done), "content": content}
         if door.etag:
-            responses["304"] = {"description": "You have it already.", "headers": headers}
+            responses["304"] = {"description": "You have it already.", "headers": _headers(304)}
     else:
-        responses["204"] = {"description": "Done.", "headers": headers}
+        responses["204"] = {"description": "Done.", "headers": _headers(204, *done)}
     by_status: dict[int, list[type[Refusal]]] = defaultdict(list)
     for refusal in refusals_of(door, plan):
         by_status[refusal.status].append(refusal)
     for status, refusals in sorted(by_status.items()):
         responses[str(status)] = {
             "description": "\n\n".join(f"`{refusal.code()}`: {refusal.title()}" for refusal in refusals),
+            "headers": _headers(status),
             "content": {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}},
         }
     return responses
+
+
+def _headers(status: int, *more: str) -> dict[str, Any]:
+    names = (*_ALWAYS, *_WITH_STATUS.get(status, ()), *more)
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _json(schema: Any) -> dict[str, Any]:

@@ -59,12 +59,19 @@ class EmailNotVerified(Forbidden):
     """This is for accounts with a verified e-mail address; follow the link in the mail, or ask for a new one."""
 
 
-EVERYWHERE: tuple[type[Refusal], ...] = (Malformed, Invalid, TooManyRequests, Unavailable, InternalError)
-"""Refusals that any door may answer with, beside those that it declares."""
+EVERYWHERE: tuple[type[Refusal], ...] = (
+    Malformed,
+    Invalid,
+    NotSignedIn,
+    TooManyRequests,
+    Unavailable,
+    InternalError,
+)
+"""Refusals that any door may answer with, beside those that it declares: a bad token opens not even a public one."""
 
 WITH_BODY: tuple[type[Refusal], ...] = (TooLarge, UnsupportedMediaType)
 WITH_KEY: tuple[type[Refusal], ...] = (IdempotencyKeyReused, IdempotencyKeyBusy)
-SIGNED_IN: tuple[type[Refusal], ...] = (NotSignedIn, EmailNotVerified)
+SIGNED_IN: tuple[type[Refusal], ...] = (EmailNotVerified,)
 
 
 class Problem(msgspec.Struct, omit_defaults=True, kw_only=True):
