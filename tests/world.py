@@ -178,13 +178,21 @@ class World:
 
 @asynccontextmanager
 async def worlds(
-    address: Address, folder: Path, *, extra: Sequence[Module] = (), settings: Mapping[str, object] | None = None
+    address: Address,
+    folder: Path,
+    *,
+    extra: Sequence[Module] = (),
+    settings: Mapping[str, object] | None = None,
+    alone: bool = True,
 ) -> AsyncIterator[World]:
-    """Build a house on a database whose schema is ready, serve it on a free port, and let people in."""
+    """Build a house on a database whose schema is ready, serve it on a free port, and let people in.
+
+    Not `alone`, it may be one of several on the same database.
+    """
     chosen = load(None, {**SETTINGS, "data": str(folder / "data"), **(settings or {})}, environ={})
     clock, mailer = SetClock(), MemoryMailer()
     house = House(
-        chosen, address.dsn, address.options, modules=[*MODULES, *extra], clock=clock, mailer=mailer, alone=True
+        chosen, address.dsn, address.options, modules=[*MODULES, *extra], clock=clock, mailer=mailer, alone=alone
     )
     await house.open(migrate=bool(extra))
     listener = bind("127.0.0.1", 0)
