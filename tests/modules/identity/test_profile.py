@@ -22,6 +22,8 @@ async def test_an_unknown_user_is_not_found(world: World) -> None:
     assert (await world.visitor.get(f"/v1/users/{'0' * 8}-0000-7000-8000-{'0' * 12}")).code == "UserNotFound"
     assert (await world.visitor.get("/v1/handles/nobody_here")).code == "UserNotFound"
     assert (await world.visitor.get("/v1/users/not-an-id")).status == 404
+    for handle in ("%00", "a%00na", "%ED%A0%80", "%FF", "a" * 3000, "%EF%B7%BA" * 100, "'--", "a%2Fb"):
+        assert (await world.visitor.get(f"/v1/handles/{handle}")).status in (400, 404), handle
 
 
 async def test_a_profile_is_changed_in_part(world: World) -> None:

@@ -77,6 +77,16 @@ async def test_invented_and_altered_refresh_tokens_are_refused_and_end_nothing(w
     assert await renew(world.ana) == 200
 
 
+async def test_odd_texts_in_secrets_are_refused_like_wrong_ones(world: World) -> None:
+    """Wherever a secret is read, a text that is none gets the refusal of a wrong one."""
+    for text in ("é" * 96, "\u202e", "=" * 64, "🙂" * 20, "A" * 128):
+        assert (await refresh(world, text)).code == "RefreshTokenRefused"
+        verified = await world.visitor.put("/v1/email-verifications", {"code": text})
+        assert verified.code == "CodeRefused"
+    huge = await world.ana.ask("PUT", "/v1/me/totp", b'{"totp": 1' + b"0" * 500 + b"}")
+    assert huge.status == 400
+
+
 async def test_a_session_that_is_not_used_ends_and_so_does_an_old_one(world: World) -> None:
     """Idle for 30 days, or 180 days old however much it was used."""
     world.clock.advance(timedelta(days=29))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from tenfold.modules.identity.guard import card_tag
 from tenfold.modules.identity.queries import accounts as queries
-from tenfold.modules.identity.rules.handles import handle_of, skeleton
+from tenfold.modules.identity.rules.handles import handle_or_none, skeleton
 from tenfold.modules.identity.shapes import UserCard
 from tenfold.platform.cache import Cache
 from tenfold.platform.db import Database, Read
@@ -43,7 +43,9 @@ async def find_card(tx: Read, user_id: UUID) -> UserCard | None:
 
 async def find_user_id(tx: Read, handle: str) -> UUID | None:
     """Whose handle this is, however its letters are written."""
-    written = handle_of(handle)
+    written = handle_or_none(handle)
+    if written is None:
+        return None
     holder = await queries.find_handle(tx, skeleton=skeleton(written), handle=written)
     return None if holder is None else holder.user_id
 

@@ -9,13 +9,13 @@ from tenfold.kit.pages import Page, cut, from_cursor
 from tenfold.kit.refusals import Invalid
 from tenfold.modules.identity.actions.accounts import end_all_sessions
 from tenfold.modules.identity.actions.trail import note
+from tenfold.modules.identity.directory import find_user_id
 from tenfold.modules.identity.errors import NotYourself, UserNotFound
 from tenfold.modules.identity.events import RoleChanged, TierChanged, UserHidden, UserShown
 from tenfold.modules.identity.guard import Guard, announce_outdated, forget_card
 from tenfold.modules.identity.queries import accounts as queries
 from tenfold.modules.identity.queries.accounts import Account
 from tenfold.modules.identity.rules.emails import key_of_text
-from tenfold.modules.identity.rules.handles import handle_of, skeleton
 from tenfold.modules.identity.rules.texts import read_lines, without_addresses
 from tenfold.modules.identity.shapes import AdminUser, Ban
 from tenfold.platform.db import Read, Write
@@ -35,9 +35,7 @@ async def find_users(tx: Read, *, email: str | None, handle: str | None) -> Page
     if email is not None:
         user_id = await queries.find_email_owner(tx, email_key=key_of_text(email) or "")
     elif handle is not None:
-        written = handle_of(handle)
-        holder = await queries.find_handle(tx, skeleton=skeleton(written), handle=written)
-        user_id = None if holder is None else holder.user_id
+        user_id = await find_user_id(tx, handle)
     user = None if user_id is None else await queries.find_admin_user(tx, user_id=user_id)
     return Page([] if user is None else [user])
 

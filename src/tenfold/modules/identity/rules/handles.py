@@ -38,6 +38,12 @@ def handle_of(text: str) -> str:
     return folded
 
 
+def handle_or_none(text: str) -> str | None:
+    """The handle that a text means; None for one that nobody can have."""
+    handle = handle_of(text[: 2 * LONGEST])
+    return handle if _problem_of(handle) is None else None
+
+
 def must_be_free_to_choose(handle: str, reserved: Iterable[str]) -> None:
     """Raise `HandleIsReserved` for a reserved handle, or one that looks like it."""
     if skeleton(handle) in _skeletons(frozenset(reserved)):
