@@ -10,6 +10,8 @@ import msgspec
 from tenfold.modules.identity import UserCard
 
 Visibility = Literal["public", "followers"]
+BodyText = Annotated[str, msgspec.Meta(min_length=1, max_length=5_000, description="What the post says.")]
+LangText = Annotated[str, msgspec.Meta(min_length=2, max_length=35, description="A language tag: `en`, `pt-BR`.")]
 
 NIL = UUID(int=0)
 LAST = UUID(int=(1 << 128) - 1)
@@ -50,9 +52,9 @@ class Ref(msgspec.Struct, frozen=True):
 class Draft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A post to publish. `reply_to` and `quote_of` name posts that the author can see."""
 
-    body: Annotated[str, msgspec.Meta(min_length=1, max_length=20_000, description="1 to 5,000 characters.")]
+    body: BodyText
     visibility: Visibility = "public"
-    lang: Annotated[str, msgspec.Meta(max_length=35, description="A BCP 47 language tag.")] | None = None
+    lang: LangText | None = None
     reply_to: Ref | None = None
     quote_of: Ref | None = None
 
@@ -60,8 +62,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Revision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an edit changes; what it does not name stays."""
 
-    body: Annotated[str, msgspec.Meta(min_length=1, max_length=20_000)] | msgspec.UnsetType = msgspec.UNSET
-    lang: Annotated[str, msgspec.Meta(max_length=35)] | msgspec.UnsetType | None = msgspec.UNSET
+    body: BodyText | msgspec.UnsetType = msgspec.UNSET
+    lang: LangText | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Counts(msgspec.Struct, frozen=True, gc=False):

@@ -5,10 +5,12 @@ it has an entry for every post from `floor_id` on by everyone followed, except b
 entry again, asks pulled authors (and the reader's own profile) beside it, and goes on below the floor by asking all.
 """
 
+import contextlib
 from collections.abc import Sequence
 from uuid import UUID
 
 from tenfold.kit.actors import Actor
+from tenfold.kit.refusals import Unavailable
 from tenfold.modules.feed.queries import homes, timelines
 from tenfold.modules.feed.shapes import LAST, NIL, FeedPolicy, HomeRow, PostRow
 from tenfold.platform.db import Database, Read
@@ -27,10 +29,15 @@ async def read_home(
             found = await _with_older(tx, actor, rows, before=before, limit=limit)
         if found is not None:
             if tx.now - rows[0].active_at >= policy.touch_every:
-                await tend_home(db, actor.id, policy=policy)
+                with contextlib.suppress(Unavailable):
+                    await tend_home(db, actor.id, policy=policy)
             return found
-        await wake_home(db, actor.id, policy=policy)
-    # Somebody who follows people faster than their home is rebuilt: ask everyone followed, which is exact as well.
+        try:
+            await wake_home(db, actor.id, policy=policy)
+        except Unavailable:
+            break
+    # Somebody who follows people faster than their home is rebuilt, or a database that takes no writes just now: ask
+    # everyone followed, which is exact as well.
     async with db.read() as tx:
         return await timelines.list_home_by_pull(tx, viewer_id=actor.id, before=before, limit=limit, now=tx.now)
 
