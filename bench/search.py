@@ -106,7 +106,7 @@ class Search:
         )
         watch = Stopwatch(system.pid, self._postgres)
         outcome = await play(order)
-        settling = await self._settle(system)
+        settling = await self.settle(system)
         served = max(1.0, outcome.answered * (seconds + effort.warm_up) / seconds)
         return Probe(rate, outcome, 1e6 * watch.server() / served, 1e6 * watch.postgres() / served, settling)
 
@@ -119,10 +119,10 @@ class Search:
             connections=_CLOSED_CONNECTIONS,
         )
         outcome = await play(order)
-        await self._settle(system)
+        await self.settle(system)
         return max(outcome.throughput, _LEAST)
 
-    async def _settle(self, system: System) -> float:
+    async def settle(self, system: System) -> float:
         """Seconds until neither the system nor the database is busy any more."""
         waited, step = 0.0, 0.15
         while waited < _LONGEST_SETTLING:
