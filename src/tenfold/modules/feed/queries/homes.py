@@ -20,11 +20,13 @@ mark_stale = run("update homes set stale = true where user_id = any(:user_ids) a
 
 empty_home = run("delete from home_entries where user_id = :user_id")
 
-# The newest posts of everyone followed (pulled authors aside), at most `depth` each and `cap` in all. The floor rises
-# to the newest point at which either limit may have cut something off, so that what is kept has no gap; below it,
-# readers pull.
+# The newest posts of everyone followed (pulled authors aside), `cap` at most, and at most `depth` of each: fewer where
+# very many are followed, so that about 40,000 rows are the most that is looked at. The floor rises to the newest point
+# at which a limit may have cut something off, so that what is kept has no gap; below it, readers pull.
 rebuild_home = run("""
-with recent as materialized (
+with reach as materialized (
+    select least(:depth, greatest(5, 40000 / greatest(count(*), 1))) as depth from follows where follower_id = :user_id
+), recent as materialized (
     select post.post_id, source.author_id, post.place
       from (select followee_id as author_id from follows
              where follower_id = :user_id
@@ -32,13 +34,13 @@ with recent as materialized (
      cross join lateral (
             select post_id, row_number() over (order by post_id desc) as place from posts
              where posts.author_id = source.author_id and posts.deleted_at is null
-             order by post_id desc limit :depth) post
+             order by post_id desc limit (select depth from reach)) post
 ), newest as materialized (
     select post_id, author_id, row_number() over (order by post_id desc) as place
       from recent order by post_id desc limit :cap
 ), floor as materialized (
     select greatest((select post_id from newest where place = :cap),
-                    (select post_id from recent where place = :depth order by post_id desc limit 1),
+                    (select post_id from recent where place = (select depth from reach) order by post_id desc limit 1),
                     :nil::uuid) as post_id
 ), kept as (
     insert into home_entries (user_id, post_id, author_id)
