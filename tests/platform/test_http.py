@@ -216,10 +216,9 @@ async def _refuses(port: int) -> bool:
 
 
 def test_a_taken_port_is_one_sentence() -> None:
-    """And says what to do."""
+    """And says what to do, also while the program that has it is still starting."""
     with contextlib.closing(bind("127.0.0.1", 0)) as first:
         port = first.getsockname()[1]
-        first.listen()
 
         with pytest.raises(CannotStart, match=rf"Port {port} on 127.0.0.1 is taken .* --port"):
             bind("127.0.0.1", port)

@@ -12,14 +12,21 @@ import uvicorn
 
 from tenfold.kit.refusals import CannotStart
 
+_BACKLOG = 4096
+
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take an address (port 0: any free one). Raises `CannotStart` with what to do when it cannot be had."""
+    """Take an address (port 0: any free one). Raises `CannotStart` with what to do when it cannot be had.
+
+    It listens already: on Linux two sockets may share an address until one of them does, so that of two programs that
+    start at once the later would otherwise learn it when everything else is running. Who comes early waits.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
@@ -70,7 +77,7 @@ async def serving(
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=int(grace),
-        backlog=4096,
+        backlog=_BACKLOG,
         ws_per_message_deflate=False,
         ws_max_size=1 << 20,
         ws_ping_interval=None,
