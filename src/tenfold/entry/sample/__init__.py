@@ -1,6 +1,6 @@
 """`tenfold sample`: a believable world to look at and to measure with, the same for the same seed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import asyncpg
@@ -27,7 +27,7 @@ class Sampled:
     users: int
     posts: int
     handles: tuple[str, ...]
-    password: str = PASSWORD
+    password: str = field(default=PASSWORD, repr=False)
 
 
 async def run(

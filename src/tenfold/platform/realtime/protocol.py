@@ -32,6 +32,13 @@ class _Frame(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, kw_only=
     """A message or a part of one: read leniently (unknown fields are skipped), written without what is default."""
 
 
+class _Bearing(_Frame, frozen=True):
+    """A part that may carry a token, so its repr is its name."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
 # What clients ask
 
 
@@ -42,7 +49,7 @@ class StreamPosition(_Frame, frozen=True):
     epoch: _Text = ""
 
 
-class SubscribeRequest(_Frame, frozen=True):
+class SubscribeRequest(_Bearing, frozen=True):
     """Listen to a channel; with `recover`, from a known position on."""
 
     channel: str = ""
@@ -57,7 +64,7 @@ class SubscribeRequest(_Frame, frozen=True):
     flag: int = 0
 
 
-class ConnectRequest(_Frame, frozen=True):
+class ConnectRequest(_Bearing, frozen=True):
     """The first command: who I am, and where I was in the channels the server subscribed me to."""
 
     token: str = ""
@@ -98,7 +105,7 @@ class DataRequest(_Frame, frozen=True):
     data: Raw = _NOTHING
 
 
-class TokenRequest(_Frame, frozen=True):
+class TokenRequest(_Bearing, frozen=True):
     """A new token, for the connection (`refresh`) or for a subscription (`sub_refresh`)."""
 
     channel: str = ""
