@@ -36,6 +36,7 @@ MAY_COUNT = {
     "identity.count_held_handles": "the handles that one user has given up lately, three by default",
     "feed.list_home": "a page of the home, cut before it is counted",
     "feed.trim_home": "a home, cut at twice its cap before it is counted",
+    "feed.rebuild_home": "whom one follows, at most the cap of it, when a home is built anew",
     "feed.clear_graves": "the reposts of one batch of graves, as deltas",
 }
 
