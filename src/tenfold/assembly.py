@@ -47,7 +47,7 @@ from tenfold.platform.mail.folder import FolderMailer
 from tenfold.platform.mail.smtp import SmtpMailer, SmtpServer
 from tenfold.platform.mail.templates import Templates, mail_folders
 from tenfold.platform.module import Module
-from tenfold.platform.observe.health import Check, readiness
+from tenfold.platform.observe.health import Check, RoomToWrite, readiness
 from tenfold.platform.parts import Parts
 from tenfold.platform.realtime import Realtime
 from tenfold.platform.realtime.lobby import Authenticated, Lobby, SessionRules
@@ -87,6 +87,8 @@ class House:
 
         self.clock = add(Clock, clock or Clock())
         self.db = add(Database, Database(dsn, sizes=_pools(settings), clock=self.clock, **(options or {})))
+        if settings.database.url is None:
+            self.db.before_writing = RoomToWrite(settings.data)
         self.migrations = add(Migrations, Migrations(self.db, migration_sources(modules)))
         self.bus = add(Bus, PostgresBus(self.db))
         self.cache = add(Cache, MemoryCache(settings.cache.max_bytes, clock=self.clock))
@@ -187,7 +189,7 @@ class House:
     def application(self, socket: RealtimeEndpoint) -> Application:
         """The ASGI application: every door, the standing ones, and the socket."""
         gate = self.gate()
-        router = build_router(self.doors(), self.parts, gate, standing_handlers(self.document(), self.checks))
+        router = build_router(self.doors(), self.parts, gate, standing_handlers(self.document, self.checks))
         return Application(router, gate.policy, socket)
 
     def worker(self) -> Worker:

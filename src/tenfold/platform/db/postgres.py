@@ -144,6 +144,8 @@ class Database:
         self.sizes = sizes or PoolSizes()
         self.clock = clock or Clock()
         self.outbox: Outbox | None = None
+        self.before_writing: Callable[[], None] | None = None
+        """Called before each transaction begins; it may refuse by raising `Unavailable`."""
         self.readers: Pool | None = None
         self.writers: Pool | None = None
 
@@ -271,6 +273,8 @@ class Writing:
 
     async def __aenter__(self) -> Write:
         database = self._database
+        if database.before_writing is not None:
+            database.before_writing()
         self._pool = pool = _opened(database.writers)
         self._connection = connection = await pool.acquire()
         self._transaction = await _begun(connection, pool, connection.transaction())

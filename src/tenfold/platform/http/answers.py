@@ -46,8 +46,17 @@ def has_same(if_none_match: bytes, tag: bytes) -> bool:
 
 def compress(answer: Answer, accept_encoding: bytes) -> None:
     """Compress a body that is worth it with gzip, when the client takes it."""
-    if len(answer.body) < _COMPRESS_FROM or b"gzip" not in accept_encoding:
+    if len(answer.body) < _COMPRESS_FROM or not _takes_gzip(accept_encoding):
         return
     packer = zlib.compressobj(level=4, wbits=31)
     answer.body = packer.compress(answer.body) + packer.flush()
-    answer.headers += [(b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")]
+    answer.headers.append((b"content-encoding", b"gzip"))
+
+
+def _takes_gzip(accept_encoding: bytes) -> bool:
+    """Whether gzip is named with any weight but nought (RFC 9110, section 12.5.3)."""
+    for choice in accept_encoding.lower().split(b","):
+        name, _, weight = choice.partition(b";")
+        if name.strip() in (b"gzip", b"*"):
+            return weight.strip().rstrip(b".0") != b"q="
+    return False

@@ -1,4 +1,4 @@
-"""The declaration of doors. What a declared door does with a request is in `policy`; how it is routed, in `routes`."""
+"""The declaration of doors. What a declared door does with a request is in `endpoint`; how it is routed, in `app`."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence

@@ -41,7 +41,11 @@ class Endpoint:
         self._cache_control = _NO_STORE if door.limit == "sign_in" else _PRIVATE
         if door.public_for is not None:
             seconds = int(door.public_for.total_seconds())
-            self._public = (b"cache-control", b"public, max-age=%d" % seconds)
+            # Caches outside keep it apart from what somebody who is signed in sees at the same address.
+            self._public = [
+                (b"cache-control", b"public, max-age=%d" % seconds),
+                (b"vary", b"accept-encoding, authorization" + (b", origin" if gate.policy.cors_origins else b"")),
+            ]
         for_anybody = not self.plan.wants_actor and not self.plan.needs_actor
         self._is_for_strangers = for_anybody and door.limit in ("sign_in", "free")
         self._seconds = metrics.request_seconds.labels(door.name)
@@ -82,7 +86,7 @@ class Endpoint:
             refuse_when_spent(decision)
         if actor is None and door.public_for is not None:
             status, body = await self._public_body(scope, headers)
-            return self._finish(Answer(status, [answers.JSON, self._public, *extra], body), headers)
+            return self._finish(Answer(status, [answers.JSON, *self._public, *extra], body), headers)
         arguments = self._arguments(scope)
         if self.plan.wants_actor:
             arguments["actor"] = actor

@@ -1,10 +1,11 @@
 """The doors that are not of any module: health, readiness, metrics, the OpenAPI document and its viewer."""
 
+import functools
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
-from litestar import Request, get
+from litestar import HttpMethod, Request, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -17,17 +18,18 @@ from tenfold.platform.observe.health import Check
 Ready = Callable[[], Awaitable[Sequence[Check]]]
 
 
-def standing_handlers(document: dict[str, Any], ready: Ready) -> list[HTTPRouteHandler]:
-    """The handlers, at the root (not under `/v1`)."""
-    openapi = msgspec.json.encode(document)
-    page = viewer.page_of(document)
+def standing_handlers(document: Callable[[], dict[str, Any]], ready: Ready) -> list[HTTPRouteHandler]:
+    """The handlers, at the root (not under `/v1`). The document is written when it is first asked for, and kept."""
+    kept = functools.cache(document)
+    openapi = functools.cache(lambda: msgspec.json.encode(kept()))
+    page = functools.cache(lambda: viewer.page_of(kept()))
 
-    @get("/health", include_in_schema=False)
+    @_at("/health")
     async def health(request: Request[Any, Any, Any]) -> ASGIResponse:
         """Alive: the process answers."""
         return _answer(request, 200, b'{"status":"alive"}')
 
-    @get("/ready", include_in_schema=False)
+    @_at("/ready")
     async def readiness(request: Request[Any, Any, Any]) -> ASGIResponse:
         """Ready to take requests: 200 when every check passes, else 503 and which one did not."""
         checks = await ready()
@@ -35,29 +37,34 @@ def standing_handlers(document: dict[str, Any], ready: Ready) -> list[HTTPRouteH
         body = {"status": "ready" if passed else "not ready", "checks": checks}
         return _answer(request, 200 if passed else 503, msgspec.json.encode(body))
 
-    @get("/metrics", include_in_schema=False)
+    @_at("/metrics")
     async def prometheus(request: Request[Any, Any, Any]) -> ASGIResponse:
         """The metrics of this process, as Prometheus reads them."""
         return _answer(request, 200, generate_latest(metrics.registry), content_type=CONTENT_TYPE_LATEST)
 
-    @get("/openapi.json", include_in_schema=False)
+    @_at("/openapi.json")
     async def openapi_document(request: Request[Any, Any, Any]) -> ASGIResponse:
         """The OpenAPI document."""
-        return _answer(request, 200, openapi)
+        return _answer(request, 200, openapi())
 
-    @get("/docs", include_in_schema=False)
+    @_at("/docs")
     async def docs(request: Request[Any, Any, Any]) -> ASGIResponse:
         """The viewer of the document."""
         policy = [(b"content-security-policy", viewer.CONTENT_SECURITY_POLICY)]
-        return _answer(request, 200, page, content_type="text/html; charset=utf-8", headers=policy)
+        return _answer(request, 200, page(), content_type="text/html; charset=utf-8", headers=policy)
 
-    @get("/", include_in_schema=False)
+    @_at("/")
     async def root(request: Request[Any, Any, Any]) -> ASGIResponse:
         """What this is, and where to go."""
-        about = {"name": document["info"]["title"], "version": document["info"]["version"]}
+        about = {"name": kept()["info"]["title"], "version": kept()["info"]["version"]}
         return _answer(request, 200, msgspec.json.encode({**about, "docs": "/docs", "openapi": "/openapi.json"}))
 
     return [health, readiness, prometheus, openapi_document, docs, root]
+
+
+def _at(path: str) -> Callable[[Callable[..., Awaitable[ASGIResponse]]], HTTPRouteHandler]:
+    """GET, and HEAD too: many that watch whether a process is alive ask with it."""
+    return route(path, http_method=[HttpMethod.GET, HttpMethod.HEAD], status_code=200, include_in_schema=False)
 
 
 def _answer(

@@ -1,7 +1,9 @@
 """Health: small questions whose answers say whether this process can take requests. Each is answered, and in time."""
 
 import asyncio
+import math
 import shutil
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +15,8 @@ from tenfold.kit.refusals import CannotStart, Unavailable
 from tenfold.platform.db import Database, Migrations, one
 
 LEAST_ROOM = 256 * 1024**2
+LEAST_ROOM_TO_WRITE = 64 * 1024**2
+_ASKED_EVERY = 1.0
 
 ping = one(int, "select 1")
 
@@ -90,6 +94,28 @@ def disk_has_room(folder: Path, *, at_least: int = LEAST_ROOM) -> Question:
         return Check("disk", True)
 
     return Question("disk", disk)
+
+
+class RoomToWrite:
+    """Refuses writes before the disk of a folder is full, while a server on it can still go on and be read.
+
+    Postgres that finds no room for its log ends, and cannot recover before there is some: then nothing can be read.
+    """
+
+    def __init__(self, folder: Path, *, at_least: int = LEAST_ROOM_TO_WRITE) -> None:
+        self._folder = folder
+        self._at_least = at_least
+        self._asked_at = -math.inf
+        self._is_there = True
+
+    def __call__(self) -> None:
+        """Raise `Unavailable` while less room is left. The disk is asked once a second."""
+        now = time.monotonic()
+        if now - self._asked_at >= _ASKED_EVERY:
+            self._asked_at = now
+            self._is_there = _free_bytes(self._folder) >= self._at_least
+        if not self._is_there:
+            raise Unavailable("The disk is full: nothing can be written until there is room.", retry_after=10)
 
 
 def _free_bytes(folder: Path) -> int:
