@@ -21,9 +21,12 @@ from tenfold.platform.db import Database, Read, Write, many, one, run
 from tenfold.platform.http import Client, Door, Extra, door
 from tenfold.platform.http.app import Application, build_router
 from tenfold.platform.http.gate import Gate, HttpPolicy
+from tenfold.platform.http.openapi import document_of
 from tenfold.platform.http.server import bind, serving
+from tenfold.platform.http.standing import standing_handlers
 from tenfold.platform.limits.memory import MemoryLimits
 from tenfold.platform.limits.policy import LimitPolicy
+from tenfold.platform.observe.health import Check
 from tenfold.platform.parts import Parts
 
 BOOKS = "create table books (id uuid primary key, title text unique)"
@@ -106,7 +109,12 @@ async def staff(actor: Actor, client: Client) -> str:
     return client.address
 
 
+async def all_is_well() -> list[Check]:
+    return [Check("shelves", True)]
+
+
 DOORS = [value for value in globals().values() if isinstance(value, Door)]
+STANDING = standing_handlers(lambda: document_of(DOORS, title="Bookshop", version="1", server="/"), all_is_well)
 ANA = Actor(id=new_id(), session_id=new_id())
 BOSS = Actor(id=new_id(), session_id=new_id(), role="admin")
 
@@ -147,7 +155,7 @@ async def built(
     port = listener.getsockname()[1]
     async with contextlib.AsyncExitStack() as server:
         await server.enter_async_context(
-            serving(Application(build_router(DOORS, parts, gate), gate.policy), listener, grace=5)
+            serving(Application(build_router(DOORS, parts, gate, STANDING), gate.policy), listener, grace=5)
         )
         url = f"http://127.0.0.1:{port}"
         async with httpx2.AsyncClient(base_url=url, headers={"authorization": "Bearer ana"}) as client:

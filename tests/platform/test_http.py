@@ -89,6 +89,7 @@ async def test_a_public_answer_is_kept_for_visitors_only(site: Site) -> None:
 
     assert (before.json(), kept.json(), own.json()) == ([], [], ["Emma"])
     assert kept.headers["cache-control"] == "public, max-age=5"
+    assert "authorization" in kept.headers["vary"]  # nor does a cache on the way give it to others
     assert own.headers["cache-control"] == "private, no-cache"
 
 
@@ -99,9 +100,11 @@ async def test_larger_answers_are_compressed_for_who_takes_it(site: Site) -> Non
 
     packed = await site.client.get("/v1/books", headers={"accept-encoding": "gzip"})
     plain = await site.client.get("/v1/books", headers={"accept-encoding": "identity"})
+    unwanted = await site.client.get("/v1/books", headers={"accept-encoding": "gzip;q=0.0, identity"})
 
     assert packed.headers["content-encoding"] == "gzip"
     assert "content-encoding" not in plain.headers
+    assert "content-encoding" not in unwanted.headers
     assert packed.json() == plain.json() == [title]
     assert int(packed.headers["content-length"]) < len(plain.content) / 4
 
@@ -187,6 +190,16 @@ async def test_head_is_get_without_the_body(site: Site) -> None:
     assert headed.status_code == 200
     assert headed.content == b""
     assert headed.headers["content-length"] == got.headers["content-length"]
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/ready", "/metrics", "/openapi.json", "/docs"])
+async def test_the_standing_doors_answer_to_get_and_head(site: Site, path: str) -> None:
+    """Many that watch whether a process is alive ask with HEAD."""
+    got = await site.client.get(path)
+    headed = await site.client.head(path)
+
+    assert (got.status_code, headed.status_code, headed.content) == (200, 200, b"")
+    assert headed.headers["content-type"] == got.headers["content-type"]
 
 
 async def test_requests_in_flight_are_finished_when_the_server_stops(database: Database) -> None:
