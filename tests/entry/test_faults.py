@@ -25,10 +25,11 @@ def first(place: Path) -> Iterator[Serving]:
 
 
 @pytest.fixture(scope="module")
-def stopped(place: Path, first: Serving) -> Path:
-    """A data folder that was in use before: what the first server wrote, with nobody in charge."""
-    first.stop()
-    return first.data
+def stopped(place: Path) -> Path:
+    """A data folder that was in use before, with nobody in charge."""
+    with serving(place / "stopped") as server:
+        server.stop()
+    return server.data
 
 
 def must_be_one_sentence(code: int, said: str, *words: str) -> None:
