@@ -1,0 +1,148 @@
+"""What somebody saw, changed by what they were told since, is what they would see if they looked again."""
+
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.house.lively import address, done, ref
+from tests.house.test_live import listening
+from tests.platform.realtime_house import Diary, until
+from tests.world import Person, World
+
+DEEDS = 40
+
+
+@dataclass
+class Screen:
+    """A client that shows a home timeline: fetched once, then kept up by live news alone."""
+
+    posts: dict[str, Any] = field(default_factory=dict)
+    heard: int = 0
+
+    def show(self, page: Any) -> None:
+        """Begin with what was fetched."""
+        self.posts = {post["id"]: post for post in page["items"]}
+
+    def hear(self, diary: Diary) -> None:
+        """Take in the news since the last time."""
+        for news in diary.heard[self.heard :]:
+            if news["type"] == "post.deleted":
+                self.take_away(news["id"])
+            elif news["type"] == "post.edited":
+                self.replace(news["post"])
+            else:
+                self.posts[news["post"]["id"]] = news["post"]
+        self.heard = len(diary.heard)
+
+    def take_away(self, post_id: str) -> None:
+        self.posts.pop(post_id, None)
+        for post in list(self.posts.values()):
+            if post["repost_of"] and post["repost_of"]["id"] == post_id:
+                del self.posts[post["id"]]
+            elif post["quote_of"] and post["quote_of"]["id"] == post_id:
+                post["quote_of"]["post"] = None
+
+    def replace(self, edited: Any) -> None:
+        if edited["id"] in self.posts:
+            self.posts[edited["id"]] = edited
+        # Posts inside a post carry no further ones.
+        inner = {**edited, "quote_of": edited["quote_of"] and {**edited["quote_of"], "post": None}}
+        for post in self.posts.values():
+            if post["repost_of"] and post["repost_of"]["id"] == edited["id"]:
+                post["repost_of"] = inner
+            elif post["quote_of"] and post["quote_of"]["id"] == edited["id"]:
+                post["quote_of"]["post"] = inner
+
+    def lines(self) -> list[Any]:
+        return [line_of(post) for _, post in sorted(self.posts.items(), reverse=True)]
+
+
+def line_of(post: Any) -> Any:
+    """What of a post is told: not how often others liked it, which changes without news."""
+    if post is None:
+        return None
+    quoted = post["quote_of"] and (post["quote_of"]["id"], line_of(post["quote_of"]["post"]))
+    told = [post[name] for name in ("id", "author", "body", "visibility", "lang", "edited_at", "reply_to")]
+    return (*told, line_of(post["repost_of"]), quoted)
+
+
+@dataclass
+class Authors:
+    """People who write, answer, quote, repeat, edit and delete, as chance has it."""
+
+    people: list[Person]
+    chance: random.Random
+    posts: list[tuple[Person, Any]] = field(default_factory=list)
+    reposts: set[tuple[str, str]] = field(default_factory=set)
+
+    async def act(self) -> None:
+        deeds: list[Callable[[], Awaitable[None]]] = [self.write, self.link, self.repost]
+        deeds += [self.edit, self.delete, self.unrepost] if self.posts else []
+        await self.chance.choice(deeds)()
+
+    async def write(self) -> None:
+        author = self.chance.choice(self.people)
+        visibility = self.chance.choice(["public", "public", "followers"])
+        draft = {"body": f"post {self.chance.random()}", "visibility": visibility}
+        self.posts.append((author, done(await author.post("/v1/posts", draft))))
+
+    async def link(self) -> None:
+        public = [post for _, post in self.posts if post["visibility"] == "public"]
+        if public:
+            author, target = self.chance.choice(self.people), self.chance.choice(public)
+            draft = {"body": f"link {self.chance.random()}", self.chance.choice(["reply_to", "quote_of"]): ref(target)}
+            self.posts.append((author, done(await author.post("/v1/posts", draft))))
+
+    async def repost(self) -> None:
+        public = [post for _, post in self.posts if post["visibility"] == "public"]
+        if public:
+            author, target = self.chance.choice(self.people), self.chance.choice(public)
+            done(await author.put(f"{address(target)}/repost"))
+            self.reposts.add((author.handle, target["id"]))
+
+    async def unrepost(self) -> None:
+        author, (_, target) = self.chance.choice(self.people), self.chance.choice(self.posts)
+        done(await author.delete(f"{address(target)}/repost"))
+
+    async def edit(self) -> None:
+        author, post = self.chance.choice(self.posts)
+        done(await author.patch(address(post), {"body": f"edit {self.chance.random()}", "lang": "en"}))
+
+    async def delete(self) -> None:
+        author, post = self.chance.choice(self.posts)
+        done(await author.delete(address(post)))
+        self.posts.remove((author, post))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_a_home_kept_up_by_news_is_the_home_fetched_anew(world: World, seed: int) -> None:
+    """Else two devices of one person show different things, and a reload is the only cure."""
+    people = [world.ana, world.eve, await world.person("kim")]
+    authors = Authors(people, random.Random(seed))
+    for author in people:
+        done(await world.bob.put(f"/v1/users/{author.id}/follow"))
+    for _ in range(5):
+        await authors.act()
+    await world.drain()
+    screen = Screen()
+    async with listening(world.url, world.bob) as (_, diary):
+        screen.show(done(await world.bob.get("/v1/timelines/home", params={"limit": 100})))
+        for _ in range(DEEDS):
+            await authors.act()
+            await world.drain()
+            fresh = done(await world.bob.get("/v1/timelines/home", params={"limit": 100}))
+            expected = [line_of(post) for post in fresh["items"]]
+
+            def is_told(expected: list[Any] = expected) -> bool:
+                screen.hear(diary)
+                return screen.lines() == expected
+
+            with suppress(TimeoutError):
+                await until(is_told, timeout=1)
+            assert screen.lines() == expected, diary.heard[-1]
+
+    assert screen.heard > DEEDS / 2
