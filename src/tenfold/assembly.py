@@ -79,7 +79,10 @@ class House:
         mailer: Mailer | None = None,
         alone: bool = False,
     ) -> None:
-        """`alone` says that this process serves and works by itself, so live messages need not travel over the bus."""
+        """`alone` says that sockets are served here only, so live messages need not travel over the bus from here.
+
+        They are heard from there all the same: a worker may have joined us.
+        """
         self.settings = settings
         self.modules = modules
         self.parts = Parts()
@@ -97,7 +100,8 @@ class House:
         self.hub = MemoryRealtime(
             history_size=settings.realtime.history_size, history_ttl=settings.realtime.history_ttl
         )
-        self.realtime = add(Realtime, self.hub if alone else RelayedRealtime(self.hub, self.bus))
+        relayed = RelayedRealtime(self.hub, self.bus)
+        self.realtime = add(Realtime, self.hub if alone else relayed)
         self.mailer = add(Mailer, mailer or _mailer(settings, self.clock))
         add(Exports, Exports({module.name: module.export for module in modules if module.export is not None}))
 

@@ -334,3 +334,24 @@ async def test_a_worker_of_another_process_reaches_the_sockets_of_all(two: Two) 
             assert bodies(here) == bodies(there) == ["one", "two"]
     finally:
         await worker.stop()
+
+
+async def test_a_worker_that_joined_reaches_the_sockets_of_a_house_alone(
+    world: World, database_address: Address, tmp_path: Path
+) -> None:
+    """`tenfold worker` beside `tenfold serve`: what it tells is not lost on its way to the only sockets there are."""
+    settings = settings_of(data=str(tmp_path / "other"))
+    at = database_address
+    other = House(settings, at.dsn, at.options, clock=world.clock, mailer=world.mailer)
+    await other.open()
+    try:
+        async with listening(world.url, world.bob) as (_, bob):
+            done(await world.bob.put(f"/v1/users/{world.ana.id}/follow"))
+            await world.drain()
+            await say(world.ana, "hello")
+            await other.worker().drain(strict=True)
+            await until(lambda: bodies(bob), timeout=SOON)
+
+            assert bodies(bob) == ["hello"]
+    finally:
+        await other.close()

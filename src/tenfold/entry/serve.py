@@ -31,7 +31,8 @@ async def serve(settings: Settings, say: Say) -> None:
     listener = bind(settings.http.host, settings.http.port)
     with contextlib.closing(listener):
         async with database_of(settings) as address:
-            house = House(_on(listener, settings), address.dsn, address.options, alone=True)
+            alone = settings.database.url is None
+            house = House(_on(listener, settings), address.dsn, address.options, alone=alone)
             try:
                 await house.open(migrate=True)
                 async with answering(house, listener, say) as failed, working(house):
