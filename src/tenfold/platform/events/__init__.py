@@ -1,4 +1,4 @@
-"""Events: facts about what happened, published in the writer's own transaction, delivered at least once to each follower.
+"""Events: facts about what happened, published in the writer's transaction, delivered at least once to each follower.
 
 A fact has followers (`@after(Fact)` in a module's `jobs.py`); each follower is a job of its own, so that one that fails
 delays no other. The engines are those of `platform.jobs`.
