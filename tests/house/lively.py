@@ -7,7 +7,7 @@ from typing import Any
 
 from tenfold.kit.clock import Clock
 from tests.modules.identity.people import code_in, enrol, mail_to
-from tests.world import PASSWORD, Answer, Person, World
+from tests.world import PASSWORD, Answer, World
 
 Drain = Callable[[], Awaitable[None]]
 OTHER_PASSWORD = "a wholly different battery 19"
@@ -148,8 +148,3 @@ class Life:
         for span in (timedelta(days=2), timedelta(days=70)):
             self.world.clock.advance(span)
             await self.drain()
-
-
-async def people_of(world: World, count: int) -> list[Person]:
-    """A crowd, signed up and in."""
-    return [await world.person(f"fan_{number:02}x") for number in range(count)]

@@ -3,12 +3,13 @@
 import importlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from tenfold.platform.db.embedded import Address
 from tenfold.platform.module import Module
 from tests.world import World, worlds
 
@@ -29,7 +30,7 @@ def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Module]:
 
 
 @pytest.fixture
-async def world(notes: Module, database_address: object, tmp_path: Path) -> Iterator[World]:
+async def world(notes: Module, database_address: Address, tmp_path: Path) -> AsyncIterator[World]:
     async with worlds(database_address, tmp_path, extra=[notes]) as world:
         yield world
 
