@@ -85,8 +85,8 @@ class Endpoint:
             extra += limit_fields(decision)
             refuse_when_spent(decision)
         if actor is None and door.public_for is not None:
-            status, body = await self._public_body(scope, headers)
-            return self._finish(Answer(status, [answers.JSON, *self._public, *extra], body), headers)
+            status, body, tag = await self._public_body(scope)
+            return self._finish(Answer(status, [answers.JSON, *self._public, *extra], body), headers, tag)
         arguments = self._arguments(scope)
         if self.plan.wants_actor:
             arguments["actor"] = actor
@@ -160,18 +160,24 @@ class Endpoint:
         status = self.door.status
         return 200 if status == 204 else status, answers.encoder.encode(result)
 
-    async def _public_body(self, scope: dict[str, Any], headers: dict[bytes, bytes]) -> tuple[int, bytes]:
+    async def _public_body(self, scope: dict[str, Any]) -> tuple[int, bytes, bytes]:
+        """The answer for whoever is not signed in, with its tag: both are kept, since many ask for the same."""
         arguments = self._arguments(scope)
         key = (self.door.name, *arguments.values())
         if self.plan.wants_actor:
             arguments["actor"] = None
-        if self.door.public_for is None:
-            return await self._run(arguments)
-        return await self._cache.get("public", key, lambda: self._run(arguments), ttl=self.door.public_for)
 
-    def _finish(self, answer: Answer, headers: dict[bytes, bytes]) -> Answer:
+        async def made() -> tuple[int, bytes, bytes]:
+            status, body = await self._run(arguments)
+            return status, body, answers.entity_tag(body)
+
+        if self.door.public_for is None:
+            return await made()
+        return await self._cache.get("public", key, made, ttl=self.door.public_for)
+
+    def _finish(self, answer: Answer, headers: dict[bytes, bytes], tag: bytes | None = None) -> Answer:
         if self.door.etag and answer.status == 200:
-            tag = answers.entity_tag(answer.body)
+            tag = tag or answers.entity_tag(answer.body)
             answer.headers.append((b"etag", tag))
             if_none_match = headers.get(b"if-none-match")
             if if_none_match is not None and answers.has_same(if_none_match, tag):
