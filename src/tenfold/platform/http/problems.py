@@ -41,6 +41,24 @@ class UnsupportedMediaType(Refusal):
     status = 415
 
 
+class HeadTooLarge(Refusal):
+    """The address and headers of this request are larger than 64 KB together."""
+
+    status = 431
+
+
+class HeadTooSlow(Refusal):
+    """The address and headers of this request did not come in time."""
+
+    status = 408
+
+
+class BodyTooSlow(Refusal):
+    """The body of this request did not come in time."""
+
+    status = 408
+
+
 class InternalError(Refusal):
     """Something went wrong on our side; it has been logged under the request id."""
 
@@ -69,7 +87,7 @@ EVERYWHERE: tuple[type[Refusal], ...] = (
 )
 """Refusals that any door may answer with, beside those that it declares: a bad token opens not even a public one."""
 
-WITH_BODY: tuple[type[Refusal], ...] = (TooLarge, UnsupportedMediaType)
+WITH_BODY: tuple[type[Refusal], ...] = (TooLarge, BodyTooSlow, UnsupportedMediaType)
 WITH_KEY: tuple[type[Refusal], ...] = (IdempotencyKeyReused, IdempotencyKeyBusy)
 SIGNED_IN: tuple[type[Refusal], ...] = (EmailNotVerified,)
 

@@ -1,5 +1,6 @@
 """Reading requests: the body within its limit, strict JSON, the query. A fault is a refusal that names the field."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -8,11 +9,12 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from tenfold.kit.refusals import Invalid, Malformed, TooLarge
-from tenfold.platform.http.problems import UnsupportedMediaType, invalid_from
+from tenfold.platform.http.problems import BodyTooSlow, UnsupportedMediaType, invalid_from
 
 T = TypeVar("T")
 Receive = Callable[[], Any]
 Headers = dict[bytes, bytes]
+BODY_WITHIN = 60.0
 
 
 class ClientGone(Exception):
@@ -20,7 +22,10 @@ class ClientGone(Exception):
 
 
 async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
-    """The whole body. Raises `TooLarge` as soon as it is known to pass the limit, `ClientGone` when it never comes."""
+    """The whole body. Raises `TooLarge` as soon as it is known to pass the limit, `ClientGone` when it never comes.
+
+    A body that comes in pieces has a minute for it, else `BodyTooSlow`.
+    """
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(int(declared), limit)
@@ -32,12 +37,22 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
         if len(body) > limit:
             raise _too_large(len(body), limit)
         return body
+    try:
+        async with asyncio.timeout(BODY_WITHIN):
+            return await _read_on(receive, body, limit)
+    except TimeoutError:
+        raise BodyTooSlow from None
+
+
+async def _read_on(receive: Receive, body: bytes, limit: int) -> bytes:
     chunks = [body]
     size = len(body)
-    while message.get("more_body", False):
+    more = True
+    while more:
         message = await receive()
         if message["type"] != "http.request":
             raise ClientGone
+        more = message.get("more_body", False)
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > limit:

@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 
 from tenfold.kit.refusals import CannotStart
+from tenfold.platform.http.connection import Connection
 
 _BACKLOG = 4096
 
@@ -69,7 +70,7 @@ async def serving(
     config = uvicorn.Config(
         application,
         loop="none",
-        http="httptools",
+        http=Connection,
         ws="websockets-sansio",
         lifespan="off",
         log_config=None,
