@@ -11,7 +11,7 @@ from bench import report
 from bench.machine import facts, memory_mb
 from bench.scenarios import SCENARIOS, cast, introduce, must_agree
 from bench.search import Effort, Search, Trial
-from bench.systems import all_three, sample, seconds_of_help, starts
+from bench.systems import all_three, sample, seconds_of_help, started
 
 _CACHED = 5.5  # seconds after which every public page is from after the last job
 
@@ -22,7 +22,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one short round on a small world; for a first look only")
     parser.add_argument("--users", type=int, help="people in the world (100000; quick: 5000)")
     parser.add_argument("--posts", type=int, help="posts in the world (1000000; quick: 50000)")
-    parser.add_argument("--seconds", type=float, help="seconds of one run (2; quick: 0.7)")
+    parser.add_argument("--seconds", type=float, help="seconds of one run (1.5; quick: 0.7)")
     parser.add_argument("--rounds", type=int, help="rounds over the three systems (3; quick: 1)")
     parser.add_argument("--only", action="append", help="a scenario by (the beginning of) its name; may be repeated")
     parser.add_argument("--poisson", action="store_true", help="draw the gaps between arrivals, in place of equal ones")
@@ -31,7 +31,7 @@ def options() -> argparse.Namespace:
     quick = chosen.quick
     chosen.users = chosen.users or (5_000 if quick else 100_000)
     chosen.posts = chosen.posts or (50_000 if quick else 1_000_000)
-    chosen.seconds = chosen.seconds or (0.7 if quick else 2.0)
+    chosen.seconds = chosen.seconds or (0.7 if quick else 1.5)
     chosen.rounds = chosen.rounds or (1 if quick else 3)
     name = f"tenfold-bench-{chosen.users}-{chosen.posts}"
     chosen.data = chosen.data or Path(tempfile.gettempdir()) / name
@@ -41,8 +41,9 @@ def options() -> argparse.Namespace:
 async def measure_process(quick: bool) -> list[dict[str, Any]]:
     """What a server costs that does nothing: its starts, its memory; and the command line's help."""
     with tempfile.TemporaryDirectory(prefix="tenfold-bench-") as folder:
-        first, later, pid, running = await starts(Path(folder))
-        async with running:
+        async with started(Path(folder)) as (first, _):
+            pass
+        async with started(Path(folder)) as (later, pid):
             await asyncio.sleep(2 if quick else 5)
             memory = memory_mb(pid)
     return [
@@ -57,7 +58,7 @@ async def measure_process(quick: bool) -> list[dict[str, Any]]:
 async def measure_scenarios(chosen: argparse.Namespace) -> dict[tuple[str, str], Trial]:
     """Every scenario on every system, round by round, the systems taking turns within each."""
     scenarios = [s for s in SCENARIOS if not chosen.only or any(s.name.startswith(name) for name in chosen.only)]
-    effort = Effort(chosen.seconds, 0.25, first=3 if chosen.quick else 5, later=3, poisson=chosen.poisson)
+    effort = Effort(chosen.seconds, 0.25, first=3 if chosen.quick else 4, later=2, poisson=chosen.poisson)
     async with all_three(chosen.data) as (systems, database, postgres):
         people = await cast(database)
         search = Search(postgres, effort)

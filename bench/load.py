@@ -94,7 +94,7 @@ class Connection(asyncio.Protocol):
         if intended is not None:
             self.run.answered(self, self.status, intended)
 
-    def connection_lost(self, _: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self.run.lost(self)
 
 

@@ -73,10 +73,10 @@ class Search:
         probes = self._effort.later if known else self._effort.first
         best: Probe | None = None
         low, high = 0.0, float("inf")
-        for number in range(probes + 4):
+        for number in range(probes + 2):
             if number >= probes and best is not None:
                 break
-            probe = await self.probe(system, trial, max(rate, 1.0))
+            probe = await self._probe_fairly(system, trial, max(rate, 1.0))
             if probe.holds:
                 best, low = probe, rate
                 rate = min(rate * (1.4 if probe.outcome.p99 < BOUND / 2 else 1.15), (rate + high) / 2)
@@ -90,10 +90,16 @@ class Search:
             trial.best.append(best)
         return best
 
+    async def _probe_fairly(self, system: System, trial: Trial, rate: float) -> Probe:
+        """A probe; one that misses by little is made again, since others on the machine may have been the reason."""
+        probe = await self.probe(system, trial, rate)
+        missed_by_little = not probe.holds and not probe.outcome.gave_up and probe.outcome.p99 < 4 * BOUND
+        return await self.probe(system, trial, rate) if missed_by_little else probe
+
     async def probe(self, system: System, trial: Trial, rate: float) -> Probe:
         """One open-loop run, and then a wait until the deferred work is done."""
         effort = self._effort
-        seconds = max(effort.seconds, min(40 / rate, 4 * effort.seconds))
+        seconds = max(effort.seconds, min(40 / rate, 3 * effort.seconds))
         count = int(rate * (seconds + effort.warm_up) * 1.2) + 10
         order = Order(
             port=system.port,

@@ -166,21 +166,12 @@ def _version() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()[:12]
 
 
-async def starts(folder: Path) -> tuple[float, float, int, Any]:
-    """Seconds of a first and of a later start to the first answer; then the idle server, its id and how to stop it."""
-    seconds: list[float] = []
-    for _ in range(2):
-        command, environment, port = ours(folder)
-        stack = contextlib.AsyncExitStack()
-        process = await stack.enter_async_context(_process(command, environment))
-        try:
-            seconds.append(await until_answered(port, process))
-        except BaseException:
-            await stack.aclose()
-            raise
-        if len(seconds) == 1:
-            await stack.aclose()
-    return seconds[0], seconds[1], process.pid, stack
+@asynccontextmanager
+async def started(folder: Path) -> AsyncIterator[tuple[float, int]]:
+    """A server of ours on a folder, idle: the seconds to its first answer, and its id."""
+    command, environment, port = ours(folder)
+    async with _process(command, environment) as process:
+        yield await until_answered(port, process), process.pid
 
 
 async def seconds_of_help(times: int) -> float:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Uuid, bindparam, exists, false, func, insert, literal, or_, select, true, update
+from sqlalchemy import Uuid, bindparam, exists, false, func, insert, literal, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
@@ -32,7 +32,7 @@ from tenfold.kit.ids import new_id
 _ME = bindparam("viewer", type_=Uuid())
 
 
-def _posts(*, signed_in: bool = True) -> Select[Any]:
+def _posts(*, signed_in: bool = True) -> Any:
     """Posts with author, counters and what the viewer has to do with them, in one statement."""
     if signed_in:
         states: list[Any] = [
