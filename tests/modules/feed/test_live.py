@@ -81,3 +81,23 @@ async def test_nobody_hears_what_they_would_not_see_at_home(world: World) -> Non
     heard = {news["post"]["body"]: news["post"] for news in admin.heard}
     assert set(heard) == {"", "a quote", "unheard"}
     assert heard[""]["repost_of"]["body"] == heard["a quote"]["quote_of"]["post"]["body"] == "a stranger's"
+
+
+async def test_news_do_not_tell_what_the_author_keeps_or_likes(world: World) -> None:
+    """A quote and a repost carry a post that the author may have bookmarked: that is theirs alone to know."""
+    await world.bob.put(f"/v1/users/{world.ana.id}/follow")
+    original = await publish(world.eve, "kept")
+    for deed in ("bookmark", "like"):
+        await world.ana.put(f"{at(original)}/{deed}")
+    ana, bob = listen(world, world.ana), listen(world, world.bob)
+
+    quote = await publish(world.ana, "a quote", quote_of=ref(original))
+    await world.ana.put(f"{at(original)}/repost")
+    await world.drain()
+
+    unmet = {"liked": False, "bookmarked": False, "reposted": False, "follows_author": False}
+    heard = {news["post"]["body"]: news["post"] for news in bob.heard}
+    assert heard["a quote"]["quote_of"]["post"]["viewer"] == heard[""]["repost_of"]["viewer"] == unmet
+    told = {news["post"]["body"]: news["post"] for news in ana.heard}
+    assert told["a quote"]["quote_of"]["post"]["viewer"]["bookmarked"]
+    assert quote["quote_of"]["post"]["viewer"]["bookmarked"]

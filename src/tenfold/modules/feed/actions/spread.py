@@ -68,7 +68,7 @@ class Spreader:
 
     async def _tell_readers(self, tx: Write, news: News, post: Post, *, user_ids: Sequence[UUID]) -> None:
         """Ask for each reader as if they read their home now: blocks, mutes and the original's visibility count."""
-        whole = PostNews(news, msgspec.structs.replace(post, viewer=_FOLLOWER))
+        whole = PostNews(news, _as_follower(post))
         bare = PostNews(news, msgspec.structs.replace(whole.post, quote_of=_without_post(post.quote_of)))
         mine = PostNews(news, post)
         readers = await homes.list_readers(
@@ -77,6 +77,21 @@ class Spreader:
         for reader in sorted(readers, key=lambda reader: reader.sees_original):
             theirs = whole if reader.sees_original else bare
             tx.tell(user_channel(reader.user_id), mine if reader.user_id == post.author.id else theirs)
+
+
+def _as_follower(post: Post) -> Post:
+    """The post without what its author has to do with the one inside: their likes and bookmarks are not news."""
+    quoted = post.quote_of
+    return msgspec.structs.replace(
+        post,
+        viewer=_FOLLOWER,
+        repost_of=_unmet(post.repost_of),
+        quote_of=quoted and msgspec.structs.replace(quoted, post=_unmet(quoted.post)),
+    )
+
+
+def _unmet(post: Post | None) -> Post | None:
+    return post and msgspec.structs.replace(post, viewer=Viewer())
 
 
 def _without_post(quoted: Quoted | None) -> Quoted | None:
