@@ -127,3 +127,25 @@ async def test_a_change_can_be_called_off_or_replaced(world: World) -> None:
 
     for code in (old, new):
         assert (await world.visitor.put("/v1/email-changes", {"code": code})).code == "CodeRefused"
+
+
+async def test_a_new_password_calls_off_a_change_of_address(world: World) -> None:
+    """Else whoever knew the old one would still take the account along, by a mail of their own."""
+    await world.ana.post("/v1/me/email-change", {"email": NEW, "password": PASSWORD})
+    taken_along = await mailed_code(world, NEW, "change_email_new")
+    await world.visitor.post("/v1/password-resets", {"email": world.ana.email})
+    reset = {"code": await mailed_code(world, world.ana.email, "reset_password"), "password": "another horse of 1961"}
+    assert (await world.visitor.put("/v1/password-resets", reset)).status == 204
+
+    answer = await world.visitor.put("/v1/email-changes", {"code": taken_along})
+
+    assert answer.code == "CodeRefused"
+
+
+async def test_a_mailbox_proved_meanwhile_has_a_say(world: World) -> None:
+    """A change that was asked for before needs another asking: the present mailbox got no mail about it."""
+    await world.ana.post("/v1/me/email-change", {"email": NEW, "password": PASSWORD})
+    code = await mailed_code(world, NEW, "change_email_new")
+    await verify(world, world.ana)
+
+    assert (await world.visitor.put("/v1/email-changes", {"code": code})).code == "CodeRefused"

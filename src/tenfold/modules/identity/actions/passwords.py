@@ -14,8 +14,11 @@ from tenfold.modules.identity.queries import accounts, secrets, sessions
 from tenfold.modules.identity.queries.accounts import Account
 from tenfold.modules.identity.rules.emails import email_key, read_email
 from tenfold.modules.identity.rules.screening import must_be_hard_to_guess
-from tenfold.modules.identity.shapes import PasswordChange, Reset, ResetRequest
+from tenfold.modules.identity.shapes import PasswordChange, Purpose, Reset, ResetRequest
 from tenfold.platform.db import Write
+
+# A new password ends what was under way by the old one: a move to another mailbox would give the account away again.
+_ASKED_WITH_THE_OLD: tuple[Purpose, ...] = ("reset_password", "change_email_old", "change_email_new")
 
 
 async def change_password(guard: Guard, actor: Actor, change: PasswordChange, *, address: str) -> None:
@@ -38,7 +41,7 @@ async def change_password(guard: Guard, actor: Actor, change: PasswordChange, *,
             tx, user_id=actor.id, only=None, kept=actor.session_id, because="password changed", now=tx.now
         )
         announce_revoked(tx, guard, ended)
-        await secrets.delete_codes(tx, user_id=actor.id, purposes=["reset_password"])
+        await secrets.delete_codes(tx, user_id=actor.id, purposes=list(_ASKED_WITH_THE_OLD))
         tx.enqueue(jobs.send_notice, jobs.Notice(user_id=actor.id, what="password_changed"))
         await note(tx, "password_changed", actor.id, address=address)
 
@@ -82,7 +85,7 @@ async def reset_password(guard: Guard, request: Reset, *, address: str) -> None:
         ):
             raise CodeRefused
         await secrets.set_password(tx, user_id=user_id, password_hash=new_hash, now=tx.now)
-        await secrets.delete_codes(tx, user_id=user_id, purposes=["reset_password"])
+        await secrets.delete_codes(tx, user_id=user_id, purposes=list(_ASKED_WITH_THE_OLD))
         await end_all_sessions(tx, guard, user_id, because="password reset")
         version = await accounts.verify_email(tx, user_id=user_id, email=account.email, now=tx.now)
         if version is not None:
