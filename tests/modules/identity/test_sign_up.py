@@ -155,6 +155,17 @@ async def test_an_account_can_be_made_to_wait_for_its_mailbox(world: World) -> N
     assert answer.code == "SignInRefused"
 
 
+async def test_a_handle_does_not_tell_whether_an_account_that_has_to_wait_was_opened(world: World) -> None:
+    """Signing up and looking for the handle would else tell which addresses have accounts."""
+    object.__setattr__(world.parts.get(IdentityPolicy), "unverified_may_sign_in", False)
+    await world.visitor.post("/v1/accounts", asked(email=world.ana.email, handle="known"))
+    await world.visitor.post("/v1/accounts", asked(email="new@example.org", handle="fresh"))
+
+    answers = [await world.visitor.get(f"/v1/handles/{handle}") for handle in ("known", "fresh")]
+
+    assert [answer.code for answer in answers] == ["UserNotFound", "UserNotFound"]
+
+
 def asked_in(email: str, password: str) -> dict[str, str]:
     """What somebody sends who signs in."""
     return {"email": email, "password": password}

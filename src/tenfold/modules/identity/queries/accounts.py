@@ -123,7 +123,7 @@ find_profile = maybe(
     Profile,
     """
     select user_id, handle, name, bio, avatar, created_at
-      from users where user_id = :user_id and state = 'active'
+      from users where user_id = :user_id and state = 'active' and (:unproved_too or email_verified_at is not null)
     """,
 )
 
