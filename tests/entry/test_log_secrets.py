@@ -1,5 +1,6 @@
 """Nothing secret is logged: passwords and tokens are sent, rightly and wrongly, and looked for in each line."""
 
+import asyncio
 import os
 import re
 import secrets
@@ -7,10 +8,12 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx2
 import pyotp
 import pytest
 
+from tenfold.platform.db.embedded import EmbeddedPostgres
 from tests.entry.running import Serving, serving, until
 
 
@@ -26,13 +29,14 @@ def test_no_secret_is_ever_logged(place: Path, format: str) -> None:
     environ = {"TENFOLD_LOG__FORMAT": format, "TENFOLD_LOG__LEVEL": "debug", "TENFOLD_LOG__REQUESTS": "all"}
     with serving(data, **environ) as server:
         with server.client as client:
-            sent = [*a_session(client, data), *mistakes(client), *an_outage(client, server)]
+            sent = [*a_session(client, data), *mistakes(client), *an_outage(client, server), *a_bug(client, data)]
         server.stop()
 
     written = server.log.read_text() + (data / "postgres" / "server.log").read_text()
     kept = [(data / "secrets" / "tokens.key").read_text().strip(), (data / "postgres" / "password").read_text().strip()]
     assert len(sent) > 30
     assert written.count("request") > 30
+    assert "violates check constraint" in written
     assert [secret for secret in {*sent, *kept} if secret in written] == []
 
 
@@ -117,3 +121,24 @@ def an_outage(client: httpx2.Client, server: Serving) -> list[str]:
         client.post("/v1/accounts", json=account, headers={"idempotency-key": password})
     assert until(lambda: client.get("/ready").status_code == 200, seconds=20)
     return sent
+
+
+def a_bug(client: httpx2.Client, data: Path) -> list[str]:
+    """A table that no row fits any more: of each that is tried, the database says what is in it."""
+    password = made_up()
+    hashes = asyncio.run(_break_credentials(data))
+
+    account = {"email": "eve@example.org", "password": password, "handle": "eve", "name": "Eve"}
+    assert client.post("/v1/accounts", json=account).status_code == 500
+    return [password, "$argon2id$", *hashes]
+
+
+async def _break_credentials(data: Path) -> list[str]:
+    postgres = EmbeddedPostgres(data)
+    address = await postgres.start(join=True)
+    connection = await asyncpg.connect(**address.options)
+    await connection.execute("alter table credentials add check (length(password_hash) < 0) not valid")
+    hashes = [row[0] for row in await connection.fetch("select password_hash from credentials")]
+    await connection.close()
+    await postgres.stop()
+    return hashes

@@ -28,8 +28,12 @@ _NAMES = r"(?:[\w.-]{0,40}(?:password|passwd|passphrase|secret|token|api_?key|cr
 _VALUE = r"""(?!\[redacted\])(?:"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s&,;'"<>)\]}]+)"""
 _SUSPECT = re.compile(
     r"(?i)eyj|tf[a-z]_|bearer|authorization|cookie|passw|passphrase|secret|token|api_?key|credential|otp|code|://"
+    r"|detail:|query argument"
 )
 _MASKS = (
+    # What the database and its client say of a bug quotes whole rows and arguments.
+    (re.compile(r"(?m)^(DETAIL:\s+).+$"), rf"\1{REDACTED}"),
+    (re.compile(r"(invalid input for query argument \$\d+: ).+?(?= \([^()]*\)$|$)", re.M), rf"\1{REDACTED}"),
     (re.compile(r"\beyJ[\w-]{4,}\.[\w-]+(?:\.[\w-]*)?"), REDACTED),
     (re.compile(r"\btf[a-z]_[\w-]{16,}"), REDACTED),
     (re.compile(r"(?i)\b(bearer)\s+[\w.~+/=-]{6,}"), rf"\1 {REDACTED}"),
