@@ -228,6 +228,13 @@ async def _refuses(port: int) -> bool:
     return False
 
 
+def test_a_name_that_is_no_address_is_one_sentence() -> None:
+    """However it is not one."""
+    for host in ("a..b", "\u00e9" * 70, "256.1.1.1"):
+        with pytest.raises(CannotStart, match="Cannot listen on"):
+            bind(host, 0)
+
+
 def test_a_taken_port_is_one_sentence() -> None:
     """And says what to do, also while the program that has it is still starting."""
     with contextlib.closing(bind("127.0.0.1", 0)) as first:

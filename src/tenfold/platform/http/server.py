@@ -28,6 +28,9 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         listener.bind((host, port))
         listener.listen(_BACKLOG)
+    except (TypeError, UnicodeError):  # what Python says of a name that no resolver could be asked for
+        listener.close()
+        raise CannotStart(f"Cannot listen on {host}: that is not the name of an address.") from None
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
