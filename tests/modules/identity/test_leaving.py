@@ -1,5 +1,7 @@
 """Leaving: for a while, for good, and with one's data."""
 
+import asyncio
+
 from tenfold.modules.identity import UserErased, UserHidden, UserShown
 from tests.modules.identity.people import deeds_on, renew
 from tests.world import PASSWORD, Person, World
@@ -95,3 +97,21 @@ async def test_the_rest_of_the_house_is_told_who_is_hidden_back_and_gone(world: 
         UserShown(user_id=world.ana.id),
         UserErased(user_id=world.ana.id),
     ]
+
+
+async def test_what_is_asked_for_while_an_account_is_erased_leaves_no_address(world: World) -> None:
+    """A deed that waited for the account finds none: else it would write an address that nothing clears away."""
+    for number in range(4):
+        person = await world.person(f"leaver{number}")
+        change = {"password": PASSWORD, "email": f"next{number}@example.org"}
+
+        await asyncio.gather(
+            person.delete("/v1/me", {"password": PASSWORD}),
+            *(person.post("/v1/me/email-change", change) for _ in range(3)),
+            person.patch("/v1/me", {"name": "Still here"}),
+        )
+
+        assert (await world.sign_in(person)).code == "SignInRefused"
+    async with world.db.read() as tx:
+        assert await tx.connection.fetch("select 1 from codes where email like 'next%'") == []
+        assert await tx.connection.fetch("select 1 from users where name = 'Still here'") == []

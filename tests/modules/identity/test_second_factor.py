@@ -1,7 +1,11 @@
 """The second factor: enrolling an authenticator, needing it, and living on when it is lost."""
 
+import asyncio
 from datetime import timedelta
 
+from pyotp.totp import TOTP
+
+from tenfold.platform.observe import metrics
 from tests.modules.identity.people import deeds_on, enrol, promote, renew
 from tests.world import PASSWORD, Person, World
 
@@ -154,3 +158,24 @@ async def test_an_administrator_cannot_turn_it_off(world: World) -> None:
     answer = await world.ana.delete("/v1/me/totp", {"password": PASSWORD, "totp": code})
 
     assert (answer.status, answer.code) == (403, "SecondFactorIsRequired")
+
+
+async def test_turning_it_on_and_signing_in_do_not_wait_for_each_other(world: World) -> None:
+    """Both lock the account first, then its factor; the other way round Postgres would have to end one of them."""
+
+    def conflicts() -> float:
+        return sum(sample.value for family in metrics.transaction_retries.collect() for sample in family.samples)
+
+    before = conflicts()
+    for number in range(4):
+        person = await world.person(f"kim{number}")
+        secret = await person.post("/v1/me/totp", {"password": PASSWORD})
+        code = TOTP(secret.body["secret"]).at(world.clock.now())
+        asked = {"email": person.email, "password": PASSWORD}
+
+        answers = await asyncio.gather(
+            person.put("/v1/me/totp", {"totp": code}), *(world.visitor.post("/v1/sessions", asked) for _ in range(3))
+        )
+
+        assert answers[0].status == 200
+    assert conflicts() == before

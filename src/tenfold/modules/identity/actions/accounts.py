@@ -109,7 +109,7 @@ async def erase(guard: Guard, actor: Actor, confirmation: Confirmation, *, addre
 
     async def deed(tx: Write) -> None:
         account = await queries.lock_account(tx, user_id=actor.id)
-        if account is None or account.state == "erased":
+        if account is None:
             raise UserNotFound
         await end_all_sessions(tx, guard, actor.id, because="erased")
         await queries.release_email(tx, email_key=email_key(account.email), user_id=actor.id)
@@ -185,10 +185,13 @@ async def _claim_handle(tx: Write, guard: Guard, handle: str, user_id: UUID, *, 
 async def _change_handle(tx: Write, account: Account, handle: str, *, guard: Guard) -> None:
     policy: IdentityPolicy = guard.policy
     must_be_free_to_choose(handle, policy.reserved_handles)
-    if skeleton(handle) != skeleton(account.handle):
-        if await queries.count_held_handles(tx, user_id=account.user_id, now=tx.now) >= policy.handles_held:
-            raise HandleChangedTooOften
+    looks_new = skeleton(handle) != skeleton(account.handle)
+    held = await queries.count_held_handles(tx, user_id=account.user_id, now=tx.now) if looks_new else 0
+    if held >= policy.handles_held:
+        raise HandleChangedTooOften
+    # The new one first: two who want each other's handle would wait for each other if both began with their own.
+    await _claim_handle(tx, guard, handle, account.user_id)
+    if looks_new:
         await queries.hold_handle(
             tx, skeleton=skeleton(account.handle), user_id=account.user_id, held_until=tx.now + policy.handle_held
         )
-    await _claim_handle(tx, guard, handle, account.user_id)

@@ -118,7 +118,7 @@ async def _give_role(tx: Write, account: Account, role: Role, *, guard: Guard, b
 
 async def _lock(tx: Write, user_id: UUID) -> Account:
     account = await queries.lock_account(tx, user_id=user_id)
-    if account is None or account.state == "erased":
+    if account is None:
         raise UserNotFound
     return account
 

@@ -35,7 +35,7 @@ class Proof(NamedTuple):
 
 async def enrol(tx: Write, actor: Actor, *, guard: Guard) -> TotpSecret:
     """Make a secret for an authenticator. It counts once a code of it was shown; until then it can be replaced."""
-    account = await accounts.find_account(tx, user_id=actor.id)
+    account = await accounts.lock_account(tx, user_id=actor.id)
     if account is None:
         raise UserNotFound
     secret = rules.new_secret()
@@ -47,6 +47,8 @@ async def enrol(tx: Write, actor: Actor, *, guard: Guard) -> TotpSecret:
 
 async def confirm(tx: Write, actor: Actor, code: str, *, guard: Guard) -> RecoveryCodes:
     """Turn the second factor on with its first code. The session that does so has passed it."""
+    # The account before its factor, as signing in locks them.
+    await accounts.lock_account(tx, user_id=actor.id)
     factor = await secrets.lock_factor(tx, user_id=actor.id)
     if factor is None:
         raise SecondFactorIsOff

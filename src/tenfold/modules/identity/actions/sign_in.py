@@ -85,7 +85,7 @@ async def _enter(tx: Write, guard: Guard, known: _Known, *, request: SignIn, cli
 def _must_be_welcome(tx: Write, guard: Guard, account: Account) -> None:
     if account.state == "banned" and (account.banned_until is None or account.banned_until > tx.now):
         raise AccountIsBanned(until=account.banned_until)
-    if account.state == "erased" or not (account.email_verified or guard.policy.unverified_may_sign_in):
+    if not (account.email_verified or guard.policy.unverified_may_sign_in):
         raise SignInRefused
 
 

@@ -11,7 +11,7 @@ from tenfold.platform.db import many, maybe, one, run
 
 
 class Account(msgspec.Struct, frozen=True):
-    """An account as deeds see it."""
+    """An account as deeds see it: an erased one is none."""
 
     user_id: UUID
     email: str
@@ -97,15 +97,16 @@ find_account = maybe(
     Account,
     """
     select user_id, email, email_verified_at is not null, handle, name, role, tier, state, banned_until, claims_version
-      from users where user_id = :user_id
+      from users where user_id = :user_id and state <> 'erased'
     """,
 )
 
+# One that is erased while this waits for its row is not found either.
 lock_account = maybe(
     Account,
     """
     select user_id, email, email_verified_at is not null, handle, name, role, tier, state, banned_until, claims_version
-      from users where user_id = :user_id for no key update
+      from users where user_id = :user_id and state <> 'erased' for no key update
     """,
 )
 
