@@ -12,7 +12,7 @@ import httpx2
 from tests.entry.running import Serving, give_to_nobody, serving, signed_up, until
 
 PEOPLE = ("ana", "bob", "eve", "kim")
-LOAD = 1.5
+LOAD = 1.0
 
 
 @dataclass
