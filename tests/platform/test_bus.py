@@ -125,6 +125,21 @@ async def test_every_process_hears(database: Database, ear: Ear) -> None:
         await there.close()
 
 
+async def test_a_bus_closes_in_the_moment_that_it_hears(database: Database) -> None:
+    """The end of a process must not hang on a signal that arrives with it."""
+    for _ in range(20):
+        bus = PostgresBus(database)
+        await bus.open()
+        await bus.send("news", 1)
+        line = bus._line
+        assert line is not None
+        while not line.arrived.qsize() and bus._task is not None:
+            line.arrived.put_nowait('["news", 1, "x"]')
+
+        async with asyncio.timeout(5):
+            await bus.close()
+
+
 async def test_a_lost_connection_is_found_again_and_the_gap_is_told(database: Database, ear: Ear) -> None:
     """Whoever keeps something from the bus reads it again, since it may have missed a word."""
     bus = PostgresBus(database)

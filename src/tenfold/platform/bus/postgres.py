@@ -107,7 +107,9 @@ class PostgresBus(Listening):
         """Tell the listeners what arrives, until the connection is lost."""
         while True:
             try:
-                body = await asyncio.wait_for(line.arrived.get(), _CHECK_EVERY)
+                # Not `wait_for`: before Python 3.12 it loses a cancellation that comes in the same turn as the signal.
+                async with asyncio.timeout(_CHECK_EVERY):
+                    body = await line.arrived.get()
                 if body is None:
                     return
                 await self._hear_one(line, body)
