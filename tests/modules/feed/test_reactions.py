@@ -121,3 +121,15 @@ async def test_a_storm_of_likes_is_counted_exactly(world: World) -> None:
     async with world.db.read() as tx:
         assert await tx.connection.fetchval("select count(*) from likes") == 3
         assert await tx.connection.fetchval("select count(*) from user_likes") == 3
+
+
+async def test_a_repost_that_is_taken_back_many_times_at_once_is_taken_back(world: World) -> None:
+    """Whoever comes second finds nothing to do, and is not told that the post is gone."""
+    post = await publish(world.ana, "repeated")
+    for _ in range(5):
+        await world.bob.put(f"{at(post)}/repost")
+
+        answers = await asyncio.gather(*(world.bob.delete(f"{at(post)}/repost") for _ in range(5)))
+
+        assert {answer.status for answer in answers} == {204}
+    assert (await world.bob.get(at(post))).body["counts"]["reposts"] == 0

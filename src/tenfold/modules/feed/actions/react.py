@@ -1,11 +1,13 @@
 """Like, bookmark and repost, and take each back. Done twice is done once."""
 
+import contextlib
 from uuid import UUID
 
 from tenfold.kit.actors import Actor
 from tenfold.kit.ids import new_id
 from tenfold.modules.feed import rules
 from tenfold.modules.feed.actions.write import delete_post, see_post
+from tenfold.modules.feed.errors import PostNotFound
 from tenfold.modules.feed.events import PostLiked, PostPublished, PostUnliked
 from tenfold.modules.feed.queries import reactions
 from tenfold.platform.db import Write
@@ -57,7 +59,8 @@ async def repost_post(tx: Write, actor: Actor, author_id: UUID, post_id: UUID) -
 
 
 async def unrepost_post(tx: Write, actor: Actor, author_id: UUID, post_id: UUID) -> None:
-    """Take a repost back."""
+    """Take a repost back; nothing happens when there is none, or another request took it back just now."""
     repost_id = await reactions.find_repost(tx, user_id=actor.id, author_id=author_id, post_id=post_id)
     if repost_id is not None:
-        await delete_post(tx, actor.id, repost_id)
+        with contextlib.suppress(PostNotFound):
+            await delete_post(tx, actor.id, repost_id)
