@@ -12,7 +12,7 @@ from tenfold.modules.feed.actions.homes import read_home, tend_home, wake_home
 from tenfold.modules.feed.errors import FollowsTooMany
 from tenfold.modules.feed.manifest import module
 from tenfold.modules.feed.queries import counts, homes
-from tenfold.modules.feed.shapes import NIL, Draft, FeedPolicy, Ref, UserCounts
+from tenfold.modules.feed.shapes import NIL, Draft, FeedPolicy, Ref, Revision, UserCounts
 from tenfold.modules.identity import UserErased
 from tenfold.platform.db import Database
 from tests.modules.feed.stage import TINY, Stage
@@ -190,10 +190,11 @@ async def test_an_erased_person_leaves_no_row_and_no_count(database: Database) -
 
 
 async def test_one_takes_a_copy_of_what_one_did(database: Database) -> None:
-    """Posts, likes, bookmarks, follows, blocks and mutes; nothing of others but their addresses."""
+    """Posts and their earlier versions, likes, bookmarks, follows, blocks, mutes; of others nothing but addresses."""
     stage = Stage(database)
     me, other = stage.person(), stage.person()
-    mine, theirs = await publish(stage, me, "mine"), await publish(stage, other, "theirs")
+    mine, theirs = await publish(stage, me, "first"), await publish(stage, other, "theirs")
+    await stage.do(write.edit_post, me, mine.id, Revision(body="mine"))
     await follow(stage, me, other)
     await stage.do(react.like_post, me, other.id, theirs.id)
     await stage.do(react.bookmark_post, me, other.id, theirs.id)
@@ -202,6 +203,7 @@ async def test_one_takes_a_copy_of_what_one_did(database: Database) -> None:
         copy: Any = await leave.export_feed(tx, me.id)
 
     assert [(post.id, post.body) for post in copy["posts"]] == [(mine.id, "mine")]
+    assert [(version.post_id, version.body) for version in copy["earlier_versions"]] == [(mine.id, "first")]
     assert copy["likes"] == copy["bookmarks"] == [theirs]
     assert [row.user_id for row in copy["follows"]] == [other.id]
     assert copy["blocks"] == copy["mutes"] == []

@@ -122,6 +122,16 @@ class Edit(msgspec.Struct, frozen=True):
     written_at: datetime
 
 
+class Revised(msgspec.Struct, frozen=True):
+    """An earlier version of a post as it stands in the copy of one's data."""
+
+    post_id: UUID
+    id: UUID
+    body: str
+    lang: str | None
+    written_at: datetime
+
+
 class Person(msgspec.Struct, frozen=True):
     """Somebody in a list of people, and since when: the follow, the like, the block."""
 

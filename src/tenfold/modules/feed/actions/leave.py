@@ -64,6 +64,7 @@ async def export_feed(tx: Read, user_id: UUID) -> object:
     """Everything the feed knows that a person has done, as plain values."""
     return {
         "posts": await upkeep.export_posts(tx, user_id=user_id),
+        "earlier_versions": await upkeep.export_edits(tx, user_id=user_id),
         "likes": await upkeep.export_likes(tx, user_id=user_id),
         "bookmarks": await upkeep.export_bookmarks(tx, user_id=user_id),
         "follows": await upkeep.export_follows(tx, user_id=user_id),

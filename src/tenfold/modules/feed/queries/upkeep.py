@@ -1,6 +1,6 @@
 """Statements that clear away: graves of deleted posts, everything of an erased person; and the copy one may take."""
 
-from tenfold.modules.feed.shapes import Kept, OtherRow, PersonRow, Ref
+from tenfold.modules.feed.shapes import Kept, OtherRow, PersonRow, Ref, Revised
 from tenfold.platform.db import many, run
 
 list_graves = many(
@@ -103,6 +103,11 @@ export_posts = many(
 select post_id, author_id, body, visibility, lang, reply_to_id as reply_to,
        repost_of_id as repost_of, quote_of_id as quote_of, created_at, edited_at
   from posts where author_id = :user_id and deleted_at is null order by post_id""",
+)
+export_edits = many(
+    Revised,
+    """
+select post_id, edit_id, body, lang, written_at from post_edits where author_id = :user_id order by post_id, edit_id""",
 )
 export_likes = many(Ref, "select author_id, post_id from user_likes where user_id = :user_id order by like_id")
 export_bookmarks = many(Ref, "select author_id, post_id from bookmarks where user_id = :user_id order by bookmark_id")
