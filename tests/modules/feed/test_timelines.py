@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tenfold.platform.db import Statement
+from tests.modules.feed.test_live import listen
 from tests.modules.feed.writing import at, publish, ref
 from tests.world import PASSWORD, Person, World
 
@@ -93,6 +94,23 @@ async def test_answers_and_reposts_in_a_home(world: World) -> None:
     assert repost["body"] == ""
     assert repost["repost_of"]["body"] == "a stranger's"
     assert muted == []
+
+
+async def test_a_quote_does_not_bring_somebody_muted_into_a_timeline(world: World) -> None:
+    """The quote stays, without what it quotes; whoever opens it sees the whole."""
+    unwanted = await publish(world.eve, "unwanted")
+    await world.bob.put(f"/v1/users/{world.ana.id}/follow")
+    await world.bob.put(f"/v1/users/{world.eve.id}/mute")
+    bob = listen(world, world.bob)
+    quote = await publish(world.ana, "a quote", quote_of=ref(unwanted))
+    await world.drain()
+
+    pages = [(await world.bob.get(f"/v1/timelines/{name}")).body["items"] for name in ("home", "public")]
+    opened = (await world.bob.get(at(quote))).body
+
+    assert [[(post["body"], post["quote_of"]["post"]) for post in page] for page in pages] == [[("a quote", None)]] * 2
+    assert [news["post"]["quote_of"]["post"] for news in bob.heard] == [None]
+    assert opened["quote_of"]["post"]["body"] == "unwanted"
 
 
 async def test_the_public_timeline_has_what_everybody_may_see(world: World) -> None:

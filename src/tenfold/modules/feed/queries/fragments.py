@@ -125,8 +125,11 @@ def completed(
     source: str = "shown",
     more: str = "",
     follows_author: str = "{follows}",
+    unmuted_only: bool = False,
 ) -> str:
     """The statement that answers with a page of posts: originals, counters and viewer state are added to its rows.
+
+    With `unmuted_only`, which takes `:now`, the originals of muted people are left out.
 
     `page` is a list of CTEs; the last, named `page`, has a position and the columns of a post.
     """
@@ -134,7 +137,7 @@ def completed(
         _TAIL,
         original_columns=columns("original"),
         shown_columns=columns("shown"),
-        visible_original=visible("original"),
+        visible_original=visible("original") + (" and " + unmuted("original") if unmuted_only else ""),
         follows=fill(follows_author, follows=follows("shown")),
         source=source,
         more=more,

@@ -103,12 +103,13 @@ select reader.user_id,
        (select true from posts original
          where original.author_id = coalesce(post.repost_of_author_id, post.quote_of_author_id)
            and original.post_id = coalesce(post.repost_of_id, post.quote_of_id)
-           and {original_visible}) is true as sees_original
+           and {original_visible} and {original_unmuted}) is true as sees_original
   from posts post
  cross join unnest(:reader_ids::uuid[]) as reader(user_id)
  where post.author_id = :author_id and post.post_id = :post_id
    and {visible} and {unmuted} and {for_home}""",
         original_visible=visible("original"),
+        original_unmuted=unmuted("original"),
         visible=visible("post"),
         unmuted=unmuted("post"),
         for_home=for_home("post"),

@@ -61,6 +61,7 @@ with home as materialized (
         source="home left join shown on true",
         more=", home.fresh, home.floor_id, home.active_at",
         follows_author="(shown.author_id <> :viewer_id and (not shown.embedded or {follows}))",
+        unmuted_only=True,
     ),
 )
 
@@ -86,7 +87,8 @@ with page as materialized (
             for_home=for_home("post"),
             meets=meets("source"),
             unmuted=unmuted("source"),
-        )
+        ),
+        unmuted_only=True,
     ),
 )
 
@@ -106,7 +108,8 @@ with page as (
             columns=columns("post"),
             visible=visible("post"),
             unmuted=unmuted("post"),
-        )
+        ),
+        unmuted_only=True,
     ),
 )
 
