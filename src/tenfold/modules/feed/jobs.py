@@ -14,7 +14,7 @@ from tenfold.platform.db import Database, Write
 from tenfold.platform.jobs import after, every, job
 from tenfold.platform.realtime import Realtime
 
-_FOLDED_AT_ONCE = 20_000
+_FOLDED_AT_ONCE = 5_000
 _BATCH = 200
 _COUNTED_AT_ONCE = 50
 
@@ -76,7 +76,7 @@ async def erase_person(tx: Write, fact: UserErased) -> None:
     await leave.erase_person(tx, fact.user_id)
 
 
-@every(timedelta(seconds=2), priority="high")
+@every(timedelta(seconds=1), priority="high")
 async def fold_counts(tx: Write, policy: FeedPolicy) -> None:
     """Add pending deltas to the counters, and stop to push for authors who have become too popular for it."""
     await counts.lock_counts(tx)
