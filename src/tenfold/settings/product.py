@@ -26,7 +26,7 @@ class Tokens(Section):
         default=timedelta(seconds=30), description="How long a replaced refresh token still answers with its successor."
     )
     remembered: int = Field(
-        default=20_000, ge=0, description="Access tokens that a process keeps verified, about 1 KB each."
+        default=20_000, ge=1, description="Access tokens that a process keeps verified, about 1 KB each."
     )
 
 
