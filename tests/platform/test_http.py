@@ -242,3 +242,18 @@ def test_a_taken_port_is_one_sentence() -> None:
 
         with pytest.raises(CannotStart, match=rf"Port {port} on 127.0.0.1 is taken .* --port"):
             bind("127.0.0.1", port)
+
+
+async def test_trailers_that_do_not_end_are_cut_off(site: Site) -> None:
+    """What follows a body may not fill the memory either; uvicorn would keep every field."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(b"GET /v1/books HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n")
+    with contextlib.suppress(ConnectionError):
+        for _ in range(100):
+            writer.write(b"x: y\r\n" * 2_000)
+            await asyncio.wait_for(writer.drain(), 5)
+            await asyncio.sleep(0)
+        await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+
+    assert (await site.client.get("/v1/books")).status_code == 200

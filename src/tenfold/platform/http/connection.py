@@ -20,6 +20,8 @@ class Connection(HttpToolsProtocol):
     head_within = LONGEST_HEAD
     _in_head = False
     _head_size = 0
+    _in_rest = False
+    _rest_size = 0
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -33,9 +35,12 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless the head has become too large."""
+        """Read on, unless the head has become too large, or what comes after it and is no body (trailers) has."""
         began_before = self._in_head
+        self._rest_size += len(data)
         super().data_received(data)
+        if self._in_rest and self._rest_size > LARGEST_HEAD and not self.transport.is_closing():
+            self.transport.close()
         if not self._in_head or self.transport.is_closing():
             return
         # The piece in which a head begins may hold a body before it, and is not counted.
@@ -53,8 +58,20 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is there: it is timed and counted no longer."""
         self._in_head = False
+        self._in_rest = True
+        self._rest_size = 0
         self._no_deadline()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body has come."""
+        self._rest_size = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._in_rest = False
+        super().on_message_complete()
 
     def _await_head(self) -> None:
         self._deadline = self.loop.call_later(self.head_within, self._too_slow)

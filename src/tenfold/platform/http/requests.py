@@ -24,29 +24,21 @@ class ClientGone(Exception):
 async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
     """The whole body. Raises `TooLarge` as soon as it is known to pass the limit, `ClientGone` when it never comes.
 
-    A body that comes in pieces has a minute for it, else `BodyTooSlow`.
+    It has a minute to come, else `BodyTooSlow`.
     """
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(int(declared), limit)
-    message = await receive()
-    if message["type"] != "http.request":
-        raise ClientGone
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        if len(body) > limit:
-            raise _too_large(len(body), limit)
-        return body
     try:
         async with asyncio.timeout(BODY_WITHIN):
-            return await _read_on(receive, body, limit)
+            return await _read_all(receive, limit)
     except TimeoutError:
         raise BodyTooSlow from None
 
 
-async def _read_on(receive: Receive, body: bytes, limit: int) -> bytes:
-    chunks = [body]
-    size = len(body)
+async def _read_all(receive: Receive, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
     more = True
     while more:
         message = await receive()
