@@ -65,7 +65,7 @@ pick_jobs = many(
 )
 
 # In the job's own transaction: the row stays locked until it commits, so that nobody else can pick it meanwhile. Its
-# commit need not wait for the disk: a crash that forgets it forgets effect and removal together, and the job runs again.
+# commit need not wait for the disk: a crash that forgets it forgets effect and removal together, and it runs again.
 delete_picked = run("""
     delete from pgqueuer
      where id = :id and status = 'picked' and queue_manager_id = :worker
