@@ -179,3 +179,25 @@ async def test_turning_it_on_and_signing_in_do_not_wait_for_each_other(world: Wo
 
         assert answers[0].status == 200
     assert conflicts() == before
+
+
+async def test_who_signs_in_while_it_is_turned_off_has_not_passed_one(world: World) -> None:
+    """The session must not say so: it would stand for an authenticator that nobody showed."""
+
+    async def guess(person: Person, after: float) -> None:
+        await asyncio.sleep(after)
+        await world.visitor.post("/v1/sessions", {"email": person.email, "password": PASSWORD, "totp": "000000"})
+
+    for number in range(4):
+        person = await world.person(f"kim{number}")
+        _, codes = await enrol(world, person)
+        await renew(person)
+
+        await asyncio.gather(
+            person.delete("/v1/me/totp", {"password": PASSWORD, "recovery_code": codes[0]}),
+            *(guess(person, milliseconds / 1000) for milliseconds in range(0, 24, 3)),
+        )
+
+        await world.sign_in(person)
+        sessions = (await person.get("/v1/sessions")).body["items"]
+        assert [session["second_factor"] for session in sessions] == [False] * len(sessions)

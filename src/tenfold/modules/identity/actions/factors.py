@@ -86,11 +86,14 @@ async def renew_codes(tx: Write, actor: Actor, *, guard: Guard) -> RecoveryCodes
     return await _new_codes(tx, actor.id, guard=guard)
 
 
-async def must_pass(tx: Write, guard: Guard, user_id: UUID, proof: Proof) -> None:
-    """Use up a code. Raises `SecondFactorNeeded` without one, `SecondFactorRefused` when it is wrong, old or used."""
+async def must_pass(tx: Write, guard: Guard, user_id: UUID, proof: Proof) -> bool:
+    """Use up a code; False where the account has no second factor to pass.
+
+    Raises `SecondFactorNeeded` without a code, `SecondFactorRefused` when it is wrong, old or used.
+    """
     factor = await secrets.lock_factor(tx, user_id=user_id)
     if factor is None or factor.confirmed_at is None:
-        return
+        return False
     if proof.totp is not None:
         step = _step_of(tx, guard, factor, proof.totp)
         if step is None or not await secrets.use_step(tx, user_id=user_id, step=step):
@@ -102,6 +105,7 @@ async def must_pass(tx: Write, guard: Guard, user_id: UUID, proof: Proof) -> Non
         await note(tx, "recovery_code_used", user_id)
     else:
         raise SecondFactorNeeded
+    return True
 
 
 async def try_factor(guard: Guard, user_id: UUID, deed: Callable[[Write], Awaitable[T]], *, address: str) -> T:

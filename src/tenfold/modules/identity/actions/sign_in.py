@@ -73,13 +73,12 @@ async def _enter(tx: Write, guard: Guard, known: _Known, *, request: SignIn, cli
     if account is None or password is None or password.changed_at != known.changed_at:
         raise SignInRefused
     _must_be_welcome(tx, guard, account)
-    await must_pass(tx, guard, account.user_id, Proof(request.totp, request.recovery_code))
+    # What was known before the lock may be outdated: only a factor that was passed here is one.
+    passed = await must_pass(tx, guard, account.user_id, Proof(request.totp, request.recovery_code))
     if known.new_hash is not None:
         await secrets.rehash_password(tx, user_id=account.user_id, old_hash=known.old_hash, new_hash=known.new_hash)
     version = await _wake(tx, guard, account)
-    return await _open_session(
-        tx, guard, account, version=version, request=request, client=client, factor=known.has_factor
-    )
+    return await _open_session(tx, guard, account, version=version, request=request, client=client, factor=passed)
 
 
 def _must_be_welcome(tx: Write, guard: Guard, account: Account) -> None:
