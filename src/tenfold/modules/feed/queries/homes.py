@@ -16,8 +16,6 @@ lock_stale_home = maybe(bool, "select true from homes where user_id = :user_id a
 
 touch_home = run("update homes set active_at = :now where user_id = :user_id and active")
 
-mark_stale = run("update homes set stale = true where user_id = any(:user_ids) and not stale")
-
 empty_home = run("delete from home_entries where user_id = :user_id")
 
 # The newest posts of everyone followed (pulled authors aside), `cap` at most, and at most `depth` of each: fewer where
