@@ -1,6 +1,8 @@
 """The table of contents: settings → platform → modules, by hand, in order. Nothing connects before `House.open`."""
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from tenfold import __version__
@@ -208,8 +210,12 @@ class House:
         )
 
     async def checks(self) -> Sequence[Check]:
-        """Whether this process can do its work: the database answers, its schema is ours, the disk has room."""
-        return await readiness(self.db, self.migrations, self.settings.data)
+        """Whether this process can do its work: the database answers, its schema is ours, the disk has room.
+
+        Asked once a second at most, however many want to know.
+        """
+        ask = functools.partial(readiness, self.db, self.migrations, self.settings.data)
+        return await self.cache.get("readiness", "checks", ask, ttl=timedelta(seconds=1))
 
     async def _signed_in(self, token: str) -> Authenticated:
         return Authenticated(self.tokens.authenticate(token), self.tokens.expiry_of(token))

@@ -161,7 +161,7 @@ async def test_every_list_is_one_statement(world: World, statements: Callable[[]
         "/v1/timelines/home": "feed.list_home",
         "/v1/timelines/public": "feed.list_public",
         f"/v1/users/{world.ana.id}/posts": "feed.list_profile",
-        at(post): "feed.find_post",
+        at(post): "feed.find_plain_post",
         f"{at(post)}/replies": "feed.list_replies",
         f"{at(post)}/quotes": "feed.list_quotes",
         f"{at(post)}/likes": "feed.list_likes",

@@ -38,7 +38,7 @@ class Endpoint:
         self._db = parts.get(Database)
         self._cache = parts.get(Cache)
         self._decoder = None if self.plan.body is None else msgspec.json.Decoder(self.plan.body)
-        self._cache_control = _NO_STORE if door.limit == "sign_in" else _PRIVATE
+        self._cache_control = _PRIVATE if door.method == "GET" and door.limit != "sign_in" else _NO_STORE
         if door.public_for is not None:
             seconds = int(door.public_for.total_seconds())
             # Caches outside keep it apart from what somebody who is signed in sees at the same address.

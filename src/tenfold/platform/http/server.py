@@ -13,6 +13,7 @@ import uvicorn
 from tenfold.kit.refusals import CannotStart
 from tenfold.platform.http.connection import Connection
 
+_KEPT_ALIVE = 75  # seconds; proxies close an idle connection after 60, and they should, not we
 _BACKLOG = 4096
 
 
@@ -81,6 +82,7 @@ async def serving(
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=int(grace),
+        timeout_keep_alive=_KEPT_ALIVE,
         backlog=_BACKLOG,
         ws_per_message_deflate=False,
         ws_max_size=1 << 20,

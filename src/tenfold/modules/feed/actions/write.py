@@ -85,7 +85,8 @@ async def delete_post(tx: Write, author_id: UUID, post_id: UUID) -> None:
 
 async def see_post(tx: Read, actor: Actor | None, author_id: UUID, post_id: UUID) -> list[PostRow]:
     """A post and what it refers to, as the actor sees them. Raises `PostNotFound`."""
-    rows = await posts.find_post(tx, author_id=author_id, post_id=post_id, viewer_id=actor and actor.id)
+    asked = {"author_id": author_id, "post_id": post_id, "viewer_id": actor and actor.id}
+    rows = await posts.find_plain_post(tx, **asked) or await posts.find_post(tx, **asked)
     if not rows:
         raise PostNotFound
     return rows

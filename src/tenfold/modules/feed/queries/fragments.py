@@ -39,9 +39,7 @@ _FOR_HOME = """~.deleted_at is null
               where follow.follower_id = :viewer_id and follow.followee_id = ~.reply_to_author_id))
     and {original_visible}"""
 
-_TAIL = """
-shown as (
-    select false as embedded, page.* from page
+_ORIGINALS = """
     union all
     select true, original.post_id, {original_columns}
       from (select coalesce(repost_of_author_id, quote_of_author_id) as author_id,
@@ -49,7 +47,11 @@ shown as (
               from page where coalesce(repost_of_id, quote_of_id) is not null) wanted
      cross join lateral (select * from posts where posts.author_id = wanted.author_id
                             and posts.post_id = wanted.post_id limit 1) original
-     where {visible_original}
+     where {visible_original}"""
+
+_TAIL = """
+shown as (
+    select false as embedded, page.* from page{originals}
 )
 select shown.embedded, shown.position, {shown_columns},
        coalesce(base.likes, 0) + coalesce(pending.likes, 0) as likes,
@@ -126,18 +128,23 @@ def completed(
     more: str = "",
     follows_author: str = "{follows}",
     unmuted_only: bool = False,
+    with_originals: bool = True,
 ) -> str:
     """The statement that answers with a page of posts: originals, counters and viewer state are added to its rows.
 
-    With `unmuted_only`, which takes `:now`, the originals of muted people are left out.
+    With `unmuted_only`, which takes `:now`, originals of muted people are left out; without `with_originals`, all are.
 
     `page` is a list of CTEs; the last, named `page`, has a position and the columns of a post.
     """
+    originals = fill(
+        _ORIGINALS,
+        original_columns=columns("original"),
+        visible_original=visible("original") + (" and " + unmuted("original") if unmuted_only else ""),
+    )
     tail = fill(
         _TAIL,
-        original_columns=columns("original"),
+        originals=originals if with_originals else "",
         shown_columns=columns("shown"),
-        visible_original=visible("original") + (" and " + unmuted("original") if unmuted_only else ""),
         follows=fill(follows_author, follows=follows("shown")),
         source=source,
         more=more,

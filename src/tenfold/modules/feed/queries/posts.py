@@ -4,6 +4,25 @@ from tenfold.modules.feed.queries.fragments import columns, completed, fill, mee
 from tenfold.modules.feed.shapes import Edit, PersonRow, PostRow
 from tenfold.platform.db import many, one, run
 
+# Most posts refer to no other: without the union this is planned and run in half the time.
+find_plain_post = many(
+    PostRow,
+    completed(
+        fill(
+            """
+with page as (
+    select post.post_id as position, {columns} from posts post
+     where post.author_id = :author_id and post.post_id = :post_id
+       and post.repost_of_id is null and post.quote_of_id is null and {visible}
+)""",
+            columns=columns("post"),
+            visible=visible("post"),
+        ),
+        order="",
+        with_originals=False,
+    ),
+)
+
 find_post = many(
     PostRow,
     completed(

@@ -21,7 +21,7 @@ from tenfold.modules.identity.guard import Guard
 from tenfold.modules.identity.keys import Keyring
 from tenfold.modules.identity.shapes import IdentityPolicy, KeySet, Refresh, Session, SignedIn, SignIn
 from tenfold.platform.db import Read, Write
-from tenfold.platform.http import Client, door
+from tenfold.platform.http import Client, Extra, door
 
 
 @door.post(
@@ -35,10 +35,12 @@ async def open_session(guard: Guard, client: Client, data: SignIn) -> SignedIn:
     return await sign_in(guard, data, client)
 
 
-# Charged per session, by the deed: a hundred people behind one address renew their sessions in the same minutes.
+# Charged per session, by the deed, and widely by address: a hundred people behind one renew in the same minutes, but
+# nobody shall try tokens at the database's cost without end.
 @door.post(
     "/sessions/refresh",
     limit="free",
+    extras=[Extra("refresh", 3_000, timedelta(minutes=15))],
     status=200,
     idempotent=False,
     refuses=[RefreshTokenRefused, RefreshTokenReused, TooManyTries],
