@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.house.lively import address, done, ref
+from tests.house.lively import PASSWORD, address, done, ref
 from tests.house.test_live import listening
 from tests.platform.realtime_house import Diary, until
 from tests.world import Person, World
@@ -30,7 +30,9 @@ class Screen:
     def hear(self, diary: Diary) -> None:
         """Take in the news since the last time."""
         for news in diary.heard[self.heard :]:
-            if news["type"] == "post.deleted":
+            if news["type"] == "author.gone":
+                self.take_away_author(news["author_id"])
+            elif news["type"] == "post.deleted":
                 self.take_away(news["id"])
             elif news["type"] == "post.edited":
                 self.replace(news["post"])
@@ -45,6 +47,14 @@ class Screen:
                 del self.posts[post["id"]]
             elif post["quote_of"] and post["quote_of"]["id"] == post_id:
                 post["quote_of"]["post"] = None
+
+    def take_away_author(self, author_id: str) -> None:
+        for post in list(self.posts.values()):
+            original, quoted = post["repost_of"], post["quote_of"]
+            if author_id in (post["author"]["id"], original and original["author"]["id"]):
+                del self.posts[post["id"]]
+            elif quoted and quoted["author_id"] == author_id:
+                quoted["post"] = None
 
     def replace(self, edited: Any) -> None:
         if edited["id"] in self.posts:
@@ -146,3 +156,33 @@ async def test_a_home_kept_up_by_news_is_the_home_fetched_anew(world: World, see
             assert screen.lines() == expected, diary.heard[-1]
 
     assert screen.heard > DEEDS / 2
+
+
+@pytest.mark.parametrize("way", ["deactivated", "banned", "erased"])
+async def test_who_is_gone_is_gone_from_open_screens(world: World, way: str) -> None:
+    """Else what somebody took back stays readable on every screen that was open; reposts and quotes by others too."""
+    kim = await world.person("kim")
+    for author in (world.ana, kim):
+        done(await world.bob.put(f"/v1/users/{author.id}/follow"))
+    post = done(await world.ana.post("/v1/posts", {"body": "hers"}))
+    done(await kim.put(f"{address(post)}/repost"))
+    done(await kim.post("/v1/posts", {"body": "a quote", "quote_of": ref(post)}))
+    await world.drain()
+    screen = Screen()
+    async with listening(world.url, world.bob) as (_, diary):
+        screen.show(done(await world.bob.get("/v1/timelines/home")))
+        assert len(screen.posts) == 3
+
+        if way == "deactivated":
+            done(await world.ana.put("/v1/me/deactivation", {"password": PASSWORD}))
+        elif way == "banned":
+            done(await world.admin.put(f"/v1/admin/users/{world.ana.id}/ban", {"reason": "spam"}))
+        else:
+            done(await world.ana.delete("/v1/me", {"password": PASSWORD}))
+        await world.drain()
+        await until(lambda: diary.heard)
+        screen.hear(diary)
+        fresh = done(await world.bob.get("/v1/timelines/home"))
+
+        assert screen.lines() == [line_of(post) for post in fresh["items"]]
+        assert [post["body"] for post in screen.posts.values()] == ["a quote"]

@@ -79,8 +79,12 @@ class Stage:
     async def work(self, index: int = 0) -> None:
         """Run one of the jobs that wait."""
         due = self.backlog.due.pop(index)
-        call = self.parts.bind(due.job.function)
-        await self.db.transact(lambda tx: call(tx, due.payload))
+        await self.call(due.job, due.payload)
+
+    async def call(self, job: Job, payload: msgspec.Struct) -> None:
+        """Run a job that was not asked for."""
+        call = self.parts.bind(job.function)
+        await self.db.transact(lambda tx: call(tx, payload))
 
     async def drain(self) -> None:
         """Run every job that waits, and those that follow."""

@@ -1,5 +1,6 @@
 """What jobs keep in order: homes trimmed, counters reconciled, graves cleared, the erased gone, listeners told."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -168,7 +169,7 @@ async def test_an_erased_person_leaves_no_row_and_no_count(database: Database) -
     await stage.drain()
 
     for _ in range(2):
-        await stage.do(jobs.erase_person, UserErased(user_id=gone.id))
+        await stage.call(jobs.erase_person, UserErased(user_id=gone.id))
     await stage.drain()
     await stage.tick(jobs.fold_counts)
 
@@ -187,6 +188,39 @@ async def test_an_erased_person_leaves_no_row_and_no_count(database: Database) -
         }
     # An answer keeps the address of what it answered, a bookmark and an entry that of what is not there any more.
     assert left <= {"posts.reply_to_author_id", "posts.root_author_id", "bookmarks.author_id", "home_entries.author_id"}
+
+
+async def test_a_fold_puts_back_no_counter_of_who_is_erased(database: Database) -> None:
+    """A fold that was under way inserts a base that the erasure cannot see yet: the erasure waits for it."""
+    stage = Stage(database)
+    gone = stage.person()
+    await publish(stage, gone)
+
+    async with database.write() as fold:
+        await jobs.fold_counts(fold, stage.policy)
+        erasing = asyncio.create_task(stage.call(jobs.erase_person, UserErased(user_id=gone.id)))
+        await asyncio.sleep(0.1)
+    await erasing
+
+    assert await count_of(database, "user_counts") == await count_of(database, "user_count_deltas") == 0
+
+
+async def test_a_fold_puts_back_no_counter_of_a_cleared_post(database: Database) -> None:
+    """The same for a grave: the base of its counters would stay for ever."""
+    stage = Stage(database)
+    author = stage.person()
+    post = await publish(stage, author)
+    await stage.do(react.like_post, stage.person(), author.id, post.id)
+    await stage.do(write.delete_post, author.id, post.id)
+    await stage.rest(TINY.grave + timedelta(days=1))
+
+    async with database.write() as fold:
+        await jobs.fold_counts(fold, stage.policy)
+        clearing = asyncio.create_task(stage.tick(jobs.clear_graves))
+        await asyncio.sleep(0.1)
+    await clearing
+
+    assert await count_of(database, "post_counts") == await count_of(database, "post_count_deltas") == 0
 
 
 async def test_one_takes_a_copy_of_what_one_did(database: Database) -> None:

@@ -59,9 +59,12 @@ async def walk_on(tx: Write, walk: Walk, *, db: Database, cache: Cache, live: Re
 
 
 @after(UserHidden)
-async def hide_author(tx: Write, fact: UserHidden) -> None:
-    """Let nobody see what a hidden person wrote."""
-    await leave.hide_or_show(tx, fact.user_id)
+async def hide_author(
+    tx: Write, fact: UserHidden, *, db: Database, cache: Cache, live: Realtime, policy: FeedPolicy
+) -> None:
+    """Let nobody see what a hidden person wrote, and tell followers who listen that it is gone."""
+    if await leave.hide_or_show(tx, fact.user_id):
+        await _walk(tx, Spreader(db, cache, live, policy), Walk(author_id=fact.user_id, news="author.gone"))
 
 
 @after(UserShown)
@@ -71,9 +74,11 @@ async def show_author(tx: Write, fact: UserShown) -> None:
 
 
 @after(UserErased, timeout=timedelta(minutes=10))
-async def erase_person(tx: Write, fact: UserErased) -> None:
-    """Delete everything of an erased person."""
-    await leave.erase_person(tx, fact.user_id)
+async def erase_person(
+    tx: Write, fact: UserErased, *, db: Database, cache: Cache, live: Realtime, policy: FeedPolicy
+) -> None:
+    """Tell followers who listen that an erased person is gone, and delete everything of theirs."""
+    await leave.erase_person(tx, Spreader(db, cache, live, policy), fact.user_id)
 
 
 @every(timedelta(seconds=1), priority="high")
@@ -117,6 +122,8 @@ async def clear_graves(db: Database, policy: FeedPolicy) -> None:
     cleared = _BATCH
     while cleared == _BATCH:
         async with db.write() as tx:
+            # First of all: a fold meanwhile would put back a counter that is cleared here.
+            await counts.lock_counts(tx)
             dead = await upkeep.list_graves(tx, before=tx.now - policy.grave, limit=_BATCH)
             if dead:
                 await leave.clear_posts(tx, dead)

@@ -21,3 +21,13 @@ class PostGone(msgspec.Struct, frozen=True):
     author_id: UUID
     id: UUID
     type: Literal["post.deleted"] = "post.deleted"
+
+
+class AuthorGone(msgspec.Struct, frozen=True):
+    """An author is erased, hidden or banned: take away all their posts, reposts and quotes of them included.
+
+    One who is shown again is not told of: what they wrote is there when somebody looks again.
+    """
+
+    author_id: UUID
+    type: Literal["author.gone"] = "author.gone"

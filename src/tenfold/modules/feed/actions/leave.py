@@ -3,8 +3,9 @@
 from uuid import UUID
 
 from tenfold.kit.ids import new_id
+from tenfold.modules.feed.actions.spread import Spreader, Walk
 from tenfold.modules.feed.actions.write import delete_post
-from tenfold.modules.feed.queries import homes, upkeep
+from tenfold.modules.feed.queries import counts, homes, upkeep
 from tenfold.modules.feed.shapes import Ref
 from tenfold.modules.identity import find_card
 from tenfold.platform.db import Read, Write
@@ -12,21 +13,29 @@ from tenfold.platform.db import Read, Write
 _BATCH = 500
 
 
-async def hide_or_show(tx: Write, user_id: UUID) -> None:
-    """Hide what a person wrote, or show it again, as identity has it now.
+async def hide_or_show(tx: Write, user_id: UUID) -> bool:
+    """Hide what a person wrote, or show it again, as identity has it now. Answers whether it is hidden.
 
     The facts that somebody left and came back may be followed in either order, or at once: so neither is taken at its
     word, and the lock has the second one look when the first has committed.
     """
     await homes.lock_author(tx, author_id=user_id)
-    if await find_card(tx, user_id) is None:
+    hidden = await find_card(tx, user_id) is None
+    if hidden:
         await homes.hide_author(tx, author_id=user_id)
     else:
         await homes.show_author(tx, author_id=user_id)
+    return hidden
 
 
-async def erase_person(tx: Write, user_id: UUID) -> None:
-    """Delete every row that is about a person, and take back what they left in the counters of others."""
+async def erase_person(tx: Write, spreader: Spreader, user_id: UUID) -> None:
+    """Delete every row that is about a person, and take back what they left in the counters of others.
+
+    Followers who listen are told here: when the deletions of the posts are followed, nobody is a follower any more.
+    The lock comes first, since a fold meanwhile would put back a counter that is deleted here.
+    """
+    await counts.lock_counts(tx)
+    await spreader.spread_to_all(tx, Walk(author_id=user_id, news="author.gone"))
     while live := await upkeep.list_live_posts(tx, author_id=user_id, limit=_BATCH):
         for post in live:
             await delete_post(tx, user_id, post.id)

@@ -1,4 +1,4 @@
-"""Spread news of a post among the author's followers, a batch at a time: into their homes, and live to listeners."""
+"""Spread news of a post or its author among the followers, a batch at a time: into their homes, live to listeners."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from tenfold.modules.feed.live import PostGone, PostNews
+from tenfold.modules.feed.live import AuthorGone, PostGone, PostNews
 from tenfold.modules.feed.people import cards_of
 from tenfold.modules.feed.queries import homes, posts
 from tenfold.modules.feed.shapes import NIL, FeedPolicy, Post, Quoted, Viewer
@@ -20,11 +20,14 @@ _FOLLOWER = Viewer(follows_author=True)
 
 
 class Walk(msgspec.Struct, frozen=True, kw_only=True):
-    """A walk along an author's followers, in the order of their ids: what is told, and where it goes on."""
+    """A walk along an author's followers, in the order of their ids: what is told, and where it goes on.
+
+    News of the author themselves name no post.
+    """
 
     author_id: UUID
-    post_id: UUID
-    news: News | Literal["post.deleted"]
+    post_id: UUID = NIL
+    news: News | Literal["post.deleted", "author.gone"]
     after: UUID = NIL
 
 
@@ -50,13 +53,19 @@ class Spreader:
         await self._tell(tx, walk, [walk.author_id, *reached] if walk.after == NIL else reached)
         return msgspec.structs.replace(walk, after=reached[-1]) if len(reached) == self._limit else None
 
+    async def spread_to_all(self, tx: Write, walk: Walk) -> None:
+        """Serve every follower before the transaction ends: for followers who will not be there any more."""
+        rest: Walk | None = walk
+        while rest is not None:
+            rest = await self.spread(tx, rest)
+
     async def _tell(self, tx: Write, walk: Walk, user_ids: Sequence[UUID]) -> None:
         channels = {user_channel(user_id): user_id for user_id in user_ids}
         listening = self._live.listening(channels)
         if not listening:
             return
-        if walk.news == "post.deleted":
-            gone = PostGone(walk.author_id, walk.post_id)
+        if walk.news in ("post.deleted", "author.gone"):
+            gone = PostGone(walk.author_id, walk.post_id) if walk.news == "post.deleted" else AuthorGone(walk.author_id)
             for channel in listening:
                 tx.tell(channel, gone)
             return
