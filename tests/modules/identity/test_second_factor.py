@@ -6,8 +6,10 @@ from datetime import timedelta
 from pyotp.totp import TOTP
 
 from tenfold.platform.observe import metrics
-from tests.modules.identity.people import deeds_on, enrol, promote, renew
+from tests.modules.identity.people import deeds_on, enrol, mailed_code, promote, renew, verify
 from tests.world import PASSWORD, Person, World
+
+NEW = "another lantern for the otter"
 
 
 async def test_an_account_with_an_authenticator_asks_for_its_code(world: World) -> None:
@@ -91,8 +93,57 @@ async def test_guessing_codes_is_stopped_for_the_account(world: World) -> None:
     assert answers[-1].code == "TooManyTries"
 
 
+async def test_whoever_never_proved_the_mailbox_cannot_enrol(world: World) -> None:
+    """Else a stranger who signed up with somebody's address could keep its owner out for good."""
+    enrolled = await world.ana.post("/v1/me/totp", {"password": PASSWORD})
+    confirmed = await world.ana.put("/v1/me/totp", {"totp": "000000"})
+
+    assert (enrolled.status, enrolled.code) == (403, "EmailNotVerified")
+    assert (confirmed.status, confirmed.code) == (403, "EmailNotVerified")
+    await verify(world, world.ana)
+    assert (await world.ana.post("/v1/me/totp", {"password": PASSWORD})).status == 201
+
+
+async def test_a_reset_that_first_proves_the_mailbox_takes_the_factor_away(world: World) -> None:
+    """The owner of an address gets the account that a stranger opened with it, and the stranger is out."""
+    await enrol(world, world.ana)
+    await unprove(world, world.ana)
+
+    await reset(world, world.ana)
+
+    assert (await world.ana.get("/v1/me")).status == 401
+    signed_in = await world.sign_in(world.ana, NEW)
+    assert (signed_in.status, signed_in.body["user"]["second_factor"]) == (201, False)
+    async with world.db.read() as tx:
+        assert await tx.connection.fetch("select 1 from recovery_codes where user_id = $1", world.ana.id) == []
+    assert (await deeds_on(world, world.ana))[-3:] == ["second_factor_off", "password_reset", "signed_in"]
+
+
+async def test_a_reset_leaves_the_factor_of_whoever_proved_the_mailbox_or_has_a_role(world: World) -> None:
+    """A mailbox that was read by somebody else is not enough to get in."""
+    await enrol(world, world.ana)
+    await enrol(world, world.bob)
+    await world.admin.put(f"/v1/admin/users/{world.bob.id}/role", {"role": "moderator"})
+    await unprove(world, world.bob)
+
+    for person in (world.ana, world.bob):
+        await reset(world, person)
+
+        assert (await world.sign_in(person, NEW)).code == "SecondFactorNeeded"
+
+
+async def test_an_administrator_by_command_enrols_before_the_mailbox_is_proved(world: World) -> None:
+    """Whoever runs commands here named them; a new installation may have no way to send mail yet."""
+    await promote(world, world.ana, enrolled=False)
+
+    answer = await world.ana.post("/v1/me/totp", {"password": PASSWORD})
+
+    assert answer.status == 201
+
+
 async def test_a_factor_counts_only_once_it_was_confirmed(world: World) -> None:
     """Nobody locks themselves out with a secret that was never scanned."""
+    await verify(world, world.ana)
     await world.ana.post("/v1/me/totp", {"password": PASSWORD})
     again = await world.ana.post("/v1/me/totp", {"password": PASSWORD})
 
@@ -103,6 +154,7 @@ async def test_a_factor_counts_only_once_it_was_confirmed(world: World) -> None:
 
 async def test_enrolling_takes_the_password_and_happens_once(world: World) -> None:
     """A borrowed session must not lock the owner out."""
+    await verify(world, world.ana)
     assert (await world.ana.post("/v1/me/totp", {"password": "not it"})).code == "PasswordIsWrong"
     await enrol(world, world.ana)
     await renew(world.ana)
@@ -169,6 +221,7 @@ async def test_turning_it_on_and_signing_in_do_not_wait_for_each_other(world: Wo
     before = conflicts()
     for number in range(4):
         person = await world.person(f"kim{number}")
+        await verify(world, person)
         secret = await person.post("/v1/me/totp", {"password": PASSWORD})
         code = TOTP(secret.body["secret"]).at(world.clock.now())
         asked = {"email": person.email, "password": PASSWORD}
@@ -201,3 +254,17 @@ async def test_who_signs_in_while_it_is_turned_off_has_not_passed_one(world: Wor
         await world.sign_in(person)
         sessions = (await person.get("/v1/sessions")).body["items"]
         assert [session["second_factor"] for session in sessions] == [False] * len(sessions)
+
+
+async def unprove(world: World, person: Person) -> None:
+    """Make an account as those are that enrolled before a proof of the mailbox was asked for."""
+    async with world.db.write() as tx:
+        await tx.connection.execute("update users set email_verified_at = null where user_id = $1", person.id)
+
+
+async def reset(world: World, person: Person) -> None:
+    """Set a new password by way of the mailbox."""
+    await world.visitor.post("/v1/password-resets", {"email": person.email})
+    code = await mailed_code(world, person.email, "reset_password")
+    answer = await world.visitor.put("/v1/password-resets", {"code": code, "password": NEW})
+    assert answer.status == 204, answer

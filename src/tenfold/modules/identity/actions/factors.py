@@ -18,10 +18,12 @@ from tenfold.modules.identity.errors import (
 )
 from tenfold.modules.identity.guard import Guard, announce_outdated
 from tenfold.modules.identity.queries import accounts, secrets, sessions
+from tenfold.modules.identity.queries.accounts import Account
 from tenfold.modules.identity.queries.secrets import Factor, RecoveryHash
 from tenfold.modules.identity.rules import totp as rules
 from tenfold.modules.identity.shapes import RecoveryCodes, TotpSecret
 from tenfold.platform.db import Write
+from tenfold.platform.http.problems import EmailNotVerified
 
 T = TypeVar("T")
 
@@ -34,10 +36,14 @@ class Proof(NamedTuple):
 
 
 async def enrol(tx: Write, actor: Actor, *, guard: Guard) -> TotpSecret:
-    """Make a secret for an authenticator. It counts once a code of it was shown; until then it can be replaced."""
+    """Make a secret for an authenticator. It counts once a code of it was shown; until then it can be replaced.
+
+    Raises `EmailNotVerified`: whoever signed up with somebody else's address must not lock its owner out for good.
+    """
     account = await accounts.lock_account(tx, user_id=actor.id)
     if account is None:
         raise UserNotFound
+    _must_own_mailbox(account)
     secret = rules.new_secret()
     sealed = guard.keyring.seal(secret.encode())
     if not await secrets.put_factor(tx, user_id=actor.id, sealed_secret=sealed, now=tx.now):
@@ -48,7 +54,10 @@ async def enrol(tx: Write, actor: Actor, *, guard: Guard) -> TotpSecret:
 async def confirm(tx: Write, actor: Actor, code: str, *, guard: Guard) -> RecoveryCodes:
     """Turn the second factor on with its first code. The session that does so has passed it."""
     # The account before its factor, as signing in locks them.
-    await accounts.lock_account(tx, user_id=actor.id)
+    account = await accounts.lock_account(tx, user_id=actor.id)
+    if account is None:
+        raise UserNotFound
+    _must_own_mailbox(account)
     factor = await secrets.lock_factor(tx, user_id=actor.id)
     if factor is None:
         raise SecondFactorIsOff
@@ -121,6 +130,24 @@ async def try_factor(guard: Guard, user_id: UUID, deed: Callable[[Write], Awaita
         raise
     await guard.forget_tries("second_factor", str(user_id))
     return result
+
+
+async def remove_unproved(tx: Write, account: Account) -> None:
+    """Take away the second factor of an account whose mailbox is proved only now: its enroller may be a stranger.
+
+    Those with a role keep theirs: whoever gave them the role knew them.
+    """
+    if account.email_verified or account.role != "user":
+        return
+    if await secrets.delete_factor(tx, user_id=account.user_id):
+        tx.enqueue(jobs.send_notice, jobs.Notice(user_id=account.user_id, what="second_factor_off"))
+        await note(tx, "second_factor_off", account.user_id, because="the mailbox was not proved when it was enrolled")
+
+
+def _must_own_mailbox(account: Account) -> None:
+    # Whoever has a role was named by somebody who may: the first administrator by the one who runs commands here.
+    if not account.email_verified and account.role == "user":
+        raise EmailNotVerified
 
 
 async def _new_codes(tx: Write, user_id: UUID, *, guard: Guard) -> RecoveryCodes:

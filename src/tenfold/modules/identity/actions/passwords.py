@@ -4,6 +4,7 @@ from tenfold.kit.actors import Actor
 from tenfold.kit.ids import new_id
 from tenfold.modules.identity import jobs
 from tenfold.modules.identity.actions.accounts import end_all_sessions
+from tenfold.modules.identity.actions.factors import remove_unproved
 from tenfold.modules.identity.actions.reauthentication import must_know_password
 from tenfold.modules.identity.actions.trail import note
 from tenfold.modules.identity.codes import read_mailed_code
@@ -61,7 +62,10 @@ async def ask_for_reset(guard: Guard, request: ResetRequest) -> None:
 
 
 async def reset_password(guard: Guard, request: Reset, *, address: str) -> None:
-    """Set a new password with a mailed code, and end every session. The code proves the mailbox, too."""
+    """Set a new password with a mailed code, and end every session.
+
+    The code proves the mailbox, too; the first proof takes a second factor away that was enrolled without one.
+    """
     found = read_mailed_code(guard.keyring, request.code)
     if found is None:
         raise CodeRefused
@@ -87,6 +91,7 @@ async def reset_password(guard: Guard, request: Reset, *, address: str) -> None:
         await secrets.set_password(tx, user_id=user_id, password_hash=new_hash, now=tx.now)
         await secrets.delete_codes(tx, user_id=user_id, purposes=list(_ASKED_WITH_THE_OLD))
         await end_all_sessions(tx, guard, user_id, because="password reset")
+        await remove_unproved(tx, account)
         version = await accounts.verify_email(tx, user_id=user_id, email=account.email, now=tx.now)
         if version is not None:
             announce_outdated(tx, guard, user_id, version)

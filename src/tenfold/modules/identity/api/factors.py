@@ -17,16 +17,20 @@ from tenfold.modules.identity.errors import (
 from tenfold.modules.identity.guard import Guard
 from tenfold.modules.identity.shapes import Confirmation, PasswordOnly, RecoveryCodes, TotpCode, TotpSecret
 from tenfold.platform.http import Client, door
+from tenfold.platform.http.problems import EmailNotVerified
 
 
 @door.post(
     "/me/totp",
     limit="sign_in",
     idempotent=False,
-    refuses=[PasswordIsWrong, SecondFactorIsOn, TooManyTries, UserNotFound],
+    refuses=[PasswordIsWrong, EmailNotVerified, SecondFactorIsOn, TooManyTries, UserNotFound],
 )
 async def enrol(guard: Guard, actor: Actor, client: Client, data: PasswordOnly) -> TotpSecret:
-    """Get a secret for an authenticator. It counts once `PUT /v1/me/totp` has shown a code of it."""
+    """Get a secret for an authenticator. It counts once `PUT /v1/me/totp` has shown a code of it.
+
+    The e-mail address of the account must be verified first.
+    """
     await must_know_password(guard, actor.id, data.password, address=client.address)
     return await guard.db.transact(lambda tx: factors.enrol(tx, actor, guard=guard))
 
@@ -35,7 +39,7 @@ async def enrol(guard: Guard, actor: Actor, client: Client, data: PasswordOnly) 
     "/me/totp",
     limit="sign_in",
     status=200,
-    refuses=[SecondFactorRefused, SecondFactorIsOn, SecondFactorIsOff, TooManyTries],
+    refuses=[EmailNotVerified, SecondFactorRefused, SecondFactorIsOn, SecondFactorIsOff, TooManyTries, UserNotFound],
 )
 async def confirm(guard: Guard, actor: Actor, client: Client, data: TotpCode) -> RecoveryCodes:
     """Turn the second factor on with its first code. Keep the recovery codes: they are not shown again."""
