@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from tenfold.modules.identity import Guard, jobs
 from tests.modules.identity.people import deeds_on, promote, renew
-from tests.world import Answer, World
+from tests.world import PASSWORD, Answer, World
 
 DOORS: list[tuple[str, str, object]] = [
     ("GET", "/v1/admin/users", None),
@@ -108,6 +108,28 @@ async def test_a_ban_for_a_time_ends_by_itself(world: World) -> None:
     assert (await world.sign_in(world.bob)).status == 201
     await lift(world)
     assert (await world.visitor.get("/v1/handles/eve")).status == 200
+
+
+async def test_a_ban_that_ends_leaves_hidden_what_its_owner_had_hidden(world: World) -> None:
+    """Lifted by hand or by the clock, banned once or twice: only the owner's signing in shows the account again."""
+    until = (world.clock.now() + timedelta(days=2)).isoformat()
+    for person in (world.bob, world.eve):
+        assert (await person.put("/v1/me/deactivation", {"password": PASSWORD})).status == 204
+        for reason in ("spam", "more spam"):
+            path, order = f"/v1/admin/users/{person.id}/ban", {"reason": reason, "until": until}
+            assert (await world.admin.put(path, order)).status == 204
+    assert (await world.admin.delete(f"/v1/admin/users/{world.bob.id}/ban")).status == 204
+    world.clock.advance(timedelta(days=2, minutes=1))
+    await lift(world)
+
+    await world.sign_in(world.ana)
+    await promote(world, world.ana)
+    for person in (world.bob, world.eve):
+        assert (await world.visitor.get(f"/v1/handles/{person.handle}")).status == 404
+        seen = (await world.ana.get(f"/v1/admin/users/{person.id}")).body
+        assert (seen["state"], seen["ban_reason"], seen["banned_until"]) == ("deactivated", None, None)
+        assert (await world.sign_in(person)).status == 201
+        assert (await world.visitor.get(f"/v1/handles/{person.handle}")).status == 200
 
 
 async def test_nobody_bans_themselves(world: World) -> None:

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import msgspec
 
+from tenfold.modules.identity.actions.bans import end_ban
 from tenfold.modules.identity.codes import mailed_code
-from tenfold.modules.identity.events import UserShown
-from tenfold.modules.identity.guard import Guard, announce_outdated, forget_card
+from tenfold.modules.identity.guard import Guard
 from tenfold.modules.identity.queries import accounts, secrets, sessions
 from tenfold.modules.identity.rules.emails import key_of_text
 from tenfold.modules.identity.shapes import IdentityPolicy
@@ -154,12 +154,9 @@ async def send_notice(notice: Notice, guard: Guard, mailer: Mailer, templates: T
 
 @every(timedelta(minutes=5))
 async def lift_ended_bans(tx: Write, guard: Guard) -> None:
-    """Show the accounts again whose ban was for a time that is over."""
+    """Let those back, as they were before, whose ban was for a time that is over."""
     for user_id in await accounts.list_ended_bans(tx, now=tx.now):
-        version = await accounts.set_state(tx, user_id=user_id, state="active", reason=None, until=None, now=tx.now)
-        announce_outdated(tx, guard, user_id, version)
-        forget_card(tx, guard, user_id)
-        tx.publish(UserShown(user_id=user_id))
+        await end_ban(tx, user_id, guard=guard)
 
 
 @every("17 3 * * *")

@@ -91,9 +91,7 @@ async def deactivate(guard: Guard, actor: Actor, confirmation: Confirmation, *, 
         account = await queries.lock_account(tx, user_id=actor.id)
         if account is None or account.state != "active":
             raise UserNotFound
-        version = await queries.set_state(
-            tx, user_id=actor.id, state="deactivated", reason=None, until=None, now=tx.now
-        )
+        version = await queries.set_state(tx, user_id=actor.id, state="deactivated", now=tx.now)
         announce_outdated(tx, guard, actor.id, version)
         await end_all_sessions(tx, guard, actor.id, because="deactivated")
         forget_card(tx, guard, actor.id)

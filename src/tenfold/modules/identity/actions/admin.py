@@ -8,10 +8,11 @@ from tenfold.kit.clock import lies_ahead
 from tenfold.kit.pages import Page, cut, from_cursor
 from tenfold.kit.refusals import Invalid
 from tenfold.modules.identity.actions.accounts import end_all_sessions
+from tenfold.modules.identity.actions.bans import end_ban
 from tenfold.modules.identity.actions.trail import note
 from tenfold.modules.identity.directory import find_user_id
 from tenfold.modules.identity.errors import NotYourself, UserNotFound
-from tenfold.modules.identity.events import RoleChanged, TierChanged, UserHidden, UserShown
+from tenfold.modules.identity.events import RoleChanged, TierChanged, UserHidden
 from tenfold.modules.identity.guard import Guard, announce_outdated, forget_card
 from tenfold.modules.identity.queries import accounts as queries
 from tenfold.modules.identity.queries.accounts import Account
@@ -79,14 +80,8 @@ async def ban(tx: Write, actor: Actor, user_id: UUID, order: Ban, *, guard: Guar
     if order.until is not None and not lies_ahead(order.until, tx.now):
         raise Invalid("body.until", "must be an instant to come, within a hundred years, with its zone")
     account = await _lock(tx, user_id)
-    version = await queries.set_state(
-        tx,
-        user_id=user_id,
-        state="banned",
-        reason=read_lines("body.reason", order.reason),
-        until=order.until,
-        now=tx.now,
-    )
+    reason = read_lines("body.reason", order.reason)
+    version = await queries.ban_account(tx, user_id=user_id, reason=reason, until=order.until, now=tx.now)
     announce_outdated(tx, guard, user_id, version)
     await end_all_sessions(tx, guard, user_id, because="banned")
     forget_card(tx, guard, user_id)
@@ -96,15 +91,10 @@ async def ban(tx: Write, actor: Actor, user_id: UUID, order: Ban, *, guard: Guar
 
 
 async def lift_ban(tx: Write, actor: Actor, user_id: UUID, *, guard: Guard) -> None:
-    """Let a banned user back; nothing happens to one who is not banned."""
-    account = await _lock(tx, user_id)
-    if account.state != "banned":
-        return
-    version = await queries.set_state(tx, user_id=user_id, state="active", reason=None, until=None, now=tx.now)
-    announce_outdated(tx, guard, user_id, version)
-    forget_card(tx, guard, user_id)
-    tx.publish(UserShown(user_id=user_id))
-    await note(tx, "ban_lifted", user_id, by=actor.id)
+    """Let a banned user back, as they were before; nothing happens to one who is not banned."""
+    await _lock(tx, user_id)
+    if await end_ban(tx, user_id, guard=guard):
+        await note(tx, "ban_lifted", user_id, by=actor.id)
 
 
 async def _give_role(tx: Write, account: Account, role: Role, *, guard: Guard, by: UUID | None) -> None:

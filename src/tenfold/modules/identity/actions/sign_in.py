@@ -92,7 +92,7 @@ async def _wake(tx: Write, guard: Guard, account: Account) -> int:
     """Bring a hidden account back; returns the version of its claims."""
     if account.state == "active":
         return account.claims_version
-    version = await accounts.set_state(tx, user_id=account.user_id, state="active", reason=None, until=None, now=tx.now)
+    version = await accounts.set_state(tx, user_id=account.user_id, state="active", now=tx.now)
     announce_outdated(tx, guard, account.user_id, version)
     forget_card(tx, guard, account.user_id)
     tx.publish(UserShown(user_id=account.user_id))

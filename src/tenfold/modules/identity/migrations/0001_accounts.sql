@@ -14,6 +14,8 @@ create table users (
     state text not null default 'active' check (state in ('active', 'deactivated', 'banned', 'erased')),
     ban_reason text,
     banned_until timestamptz,
+    -- What a ban goes back to when it ends; null for everybody who is not banned.
+    state_before_ban text check (state_before_ban in ('active', 'deactivated')),
     claims_version integer not null default 1,
     claims_changed_at timestamptz not null,
     created_at timestamptz not null

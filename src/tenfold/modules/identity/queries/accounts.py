@@ -25,6 +25,13 @@ class Account(msgspec.Struct, frozen=True):
     claims_version: int
 
 
+class Released(msgspec.Struct, frozen=True):
+    """Whom a ban has let go: the version of the claims, and the state from before the ban."""
+
+    claims_version: int
+    state: State
+
+
 class Holder(msgspec.Struct, frozen=True):
     """Who has a handle: the user, and how the handle is written."""
 
@@ -160,13 +167,36 @@ set_email = one(
     """,
 )
 
+# Whoever chooses the state ends what a ban has left.
 set_state = one(
     int,
     """
-    update users set state = :state, ban_reason = :reason, banned_until = :until,
+    update users set state = :state, state_before_ban = null, ban_reason = null, banned_until = null,
            claims_version = claims_version + 1, claims_changed_at = :now
      where user_id = :user_id
     returning claims_version
+    """,
+)
+
+# A second ban changes the first; what was before both of them stays.
+ban_account = one(
+    int,
+    """
+    update users set state = 'banned', ban_reason = :reason, banned_until = :until,
+           state_before_ban = case when state = 'banned' then state_before_ban else state end,
+           claims_version = claims_version + 1, claims_changed_at = :now
+     where user_id = :user_id
+    returning claims_version
+    """,
+)
+
+end_ban = maybe(
+    Released,
+    """
+    update users set state = state_before_ban, state_before_ban = null, ban_reason = null, banned_until = null,
+           claims_version = claims_version + 1, claims_changed_at = :now
+     where user_id = :user_id and state = 'banned'
+    returning claims_version, state
     """,
 )
 
@@ -207,7 +237,7 @@ erase_account = one(
          r as (delete from recovery_codes where user_id = :user_id)
     update users
        set email = '', email_verified_at = null, handle = '', name = '', bio = '', avatar = null,
-           role = 'user', tier = 0, state = 'erased', ban_reason = null, banned_until = null,
+           role = 'user', tier = 0, state = 'erased', state_before_ban = null, ban_reason = null, banned_until = null,
            claims_version = claims_version + 1, claims_changed_at = :now
      where user_id = :user_id
     returning claims_version
