@@ -49,6 +49,19 @@ async def test_an_erased_account_leaves_nothing_that_says_who_it_was(world: Worl
             assert "'ana'" not in text
 
 
+async def test_an_erased_account_takes_its_kept_answers_with_it(world: World) -> None:
+    """They hold what the user wrote; another's stay."""
+    for number, person in enumerate((world.ana, world.bob)):
+        headers = {"idempotency-key": f"key-{number}"}
+        assert (await person.post("/v1/posts", {"body": "Kept words"}, headers=headers)).status == 201
+
+    assert (await world.ana.delete("/v1/me", {"password": PASSWORD})).status == 204
+
+    async with world.db.read() as tx:
+        kept = await tx.connection.fetch("select principal from idempotency_records where principal like 'user:%'")
+    assert [row["principal"] for row in kept] == [f"user:{world.bob.id}"]
+
+
 async def test_nobody_can_pass_for_somebody_who_is_gone(world: World) -> None:
     """The handle stays taken for ever, and so does what looks like it; the mailbox may begin anew."""
     await world.person("lena_1")

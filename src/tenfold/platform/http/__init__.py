@@ -10,5 +10,6 @@ are query parameters.
 """
 
 from tenfold.platform.http.doors import Client, Door, Extra, door
+from tenfold.platform.http.idempotency import forget
 
-__all__ = ["Client", "Door", "Extra", "door"]
+__all__ = ["Client", "Door", "Extra", "door", "forget"]

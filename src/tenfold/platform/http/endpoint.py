@@ -130,7 +130,7 @@ class Endpoint:
         self, text: bytes, scope: dict[str, Any], raw: bytes, asker: tuple[Actor | None, Client]
     ) -> idempotency.Key:
         actor, client = asker
-        principal = f"user:{actor.id}" if actor else f"address:{client.address}"
+        principal = idempotency.principal_of(actor.id) if actor else f"address:{client.address}"
         return idempotency.key_of(text, principal=principal, route=self.door.name, path=scope["path"], body=raw)
 
     async def _run(self, arguments: dict[str, Any]) -> tuple[int, bytes]:

@@ -10,6 +10,7 @@ import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from tenfold.kit.refusals import Invalid
 from tenfold.platform.db import Database, Write
@@ -71,6 +72,16 @@ async def once_around(
         raise
     await db.transact(lambda tx: queries.finish_record(tx, **key.address, status=status, body=body))
     return status, body, False
+
+
+async def forget(tx: Write, user_id: UUID) -> None:
+    """Delete the answers that are kept of a user's requests; those from before signing in are under an address."""
+    await queries.delete_records_of(tx, principal=principal_of(user_id))
+
+
+def principal_of(user_id: UUID) -> str:
+    """The name under which a user's keys are kept."""
+    return f"user:{user_id}"
 
 
 async def _claim(tx: Write, key: Key) -> tuple[int, bytes] | None:

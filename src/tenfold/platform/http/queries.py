@@ -42,4 +42,6 @@ delete_record = run("""
      where principal = :principal and route = :route and key = :key and status is null
 """)
 
+delete_records_of = run("delete from idempotency_records where principal = :principal")
+
 delete_old_records = run("delete from idempotency_records where created_at < :before")

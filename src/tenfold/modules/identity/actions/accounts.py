@@ -23,6 +23,7 @@ from tenfold.modules.identity.rules.screening import must_be_hard_to_guess
 from tenfold.modules.identity.rules.texts import read_line, read_lines, read_picture
 from tenfold.modules.identity.shapes import Confirmation, IdentityPolicy, Me, NewAccount, ProfileChange, SignUp
 from tenfold.platform.db import Read, Write
+from tenfold.platform.http import forget
 
 _CHECK_YOUR_MAIL = "Sign in with your e-mail address and password, and look into your mailbox to confirm the address."
 
@@ -102,7 +103,13 @@ async def deactivate(guard: Guard, actor: Actor, confirmation: Confirmation, *, 
 
 
 async def erase(guard: Guard, actor: Actor, confirmation: Confirmation, *, address: str) -> None:
-    """Forget everything that says who this was. The handle stays taken for ever, so that nobody can pass for them."""
+    """Forget who this was, in all that identity keeps; other modules follow `UserErased`.
+
+    Three things remain. The handle stays taken for ever, as a keyed digest, so that nobody can pass for them. The audit
+    log keeps its lines with the user's id and the addresses they came from: saying who did what is what it is for.
+    Answers kept for an Idempotency-Key go here if they were the user's; those to requests before signing in (such as
+    signing up, with its e-mail address) are under a network address, cannot be told apart, and go within 24 hours.
+    """
     await must_confirm(guard, actor, confirmation, address=address)
 
     async def deed(tx: Write) -> None:
@@ -114,6 +121,7 @@ async def erase(guard: Guard, actor: Actor, confirmation: Confirmation, *, addre
         looks = await queries.list_handles_of(tx, user_id=actor.id)
         await queries.bury_handles(tx, user_id=actor.id, tombstones=[tombstone(guard.keyring, look) for look in looks])
         version = await queries.erase_account(tx, user_id=actor.id, now=tx.now)
+        await forget(tx, actor.id)
         announce_outdated(tx, guard, actor.id, version)
         forget_card(tx, guard, actor.id)
         tx.publish(UserErased(user_id=actor.id))
