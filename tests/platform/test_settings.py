@@ -166,7 +166,22 @@ def test_a_secret_comes_from_a_file(tmp_path: Path) -> None:
     assert settings.tokens.key is not None
     assert settings.tokens.key.get_secret_value() == SECRET
     assert "both given" in faults(TENFOLD_TOKENS__KEY_FILE=str(tmp_path / "key"), TENFOLD_TOKENS__KEY=SECRET)
-    assert "cannot be read" in faults(TENFOLD_TOKENS__KEY_FILE=str(tmp_path / "absent"))
+
+
+def test_a_secret_that_cannot_be_read_is_one_fault(tmp_path: Path) -> None:
+    """What is wrong is the file; nobody gave an empty secret."""
+    absent = faults(TENFOLD_TOKENS__KEY_FILE=str(tmp_path / "absent"))
+
+    assert absent == ("Settings: TENFOLD_TOKENS__KEY_FILE names a file that cannot be read: No such file or directory")
+
+
+def test_a_text_of_another_length_is_told_which_one_is_asked_for() -> None:
+    """A key that is too short must be replaced, and its owner should not have to guess by what."""
+    assert faults(TENFOLD_TOKENS__KEY=SECRET[:31]) == (
+        "Settings: tokens.key must be a secret, at least 32 characters, and is text that is too short, "
+        "in TENFOLD_TOKENS__KEY"
+    )
+    assert "a text, 1 to 60 characters, and is text that is too long" in faults(TENFOLD_IDENTITY__APP_NAME="x" * 61)
 
 
 def test_no_secret_is_shown(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def is_table(name: str) -> bool:
 def type_of(name: str) -> str:
     """The type of a setting in words, with its bounds."""
     field = known_fields()[name]
-    return _type_words(field.annotation) + _bounds(field)
+    return _type_words(field.annotation) + _bounds(field) + _lengths(field)
 
 
 def _type_words(annotation: Any) -> str:
@@ -103,6 +103,18 @@ def _bounds(field: FieldInfo) -> str:
     if "le" not in known:
         return f", at least {known['ge']:g}"
     return f", {known['ge']:.9g} to {known['le']:.9g}"
+
+
+def _lengths(field: FieldInfo) -> str:
+    known = {
+        name: getattr(rule, name)
+        for rule in field.metadata
+        for name in ("min_length", "max_length")
+        if hasattr(rule, name)
+    }
+    if "max_length" in known:
+        return f", {known.get('min_length', 0)} to {known['max_length']} characters"
+    return f", at least {known['min_length']} characters" if known.get("min_length", 1) > 1 else ""
 
 
 def default_of(name: str) -> str:

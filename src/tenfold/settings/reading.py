@@ -98,8 +98,8 @@ def _variables(environ: Mapping[str, str], problems: list[str]) -> dict[str, str
         elif plain != variable and _belongs(plain, known):
             if plain in environ:
                 problems.append(f"{plain} and {variable} are both given; give one")
-            else:
-                found[plain] = _content_of(variable, value, problems)
+            elif (content := _content_of(variable, value, problems)) is not None:
+                found[plain] = content
         else:
             problems.append(f"{variable} ({kind_of(value)}) is not a setting{_nearest(variable, known)}")
     return found
@@ -112,13 +112,13 @@ def _belongs(variable: str, known: Mapping[str, str]) -> bool:
     )
 
 
-def _content_of(variable: str, path: str, problems: list[str]) -> str:
+def _content_of(variable: str, path: str, problems: list[str]) -> str | None:
     try:
         return Path(path).read_text().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         problems.append(f"{variable} names a file that cannot be read: {reason}")
-        return ""
+        return None
 
 
 def _leaves(table: Table, prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -174,7 +174,11 @@ def _invalid(error: ValidationError, origins: Mapping[str, str], merged: Table) 
 
 
 def _how_far(fault: str) -> str:
-    if fault.startswith(("greater_than", "less_than", "too_")):
+    if fault.endswith("too_short"):
+        return " that is too short"
+    if fault.endswith("too_long"):
+        return " that is too long"
+    if fault.startswith(("greater_than", "less_than")):
         return " outside of that"
     return " of another form or length" if fault.startswith("string_") and fault != "string_type" else ""
 
