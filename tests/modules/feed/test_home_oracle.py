@@ -209,6 +209,8 @@ class Play:
             post = alive[n % len(alive)]
             await self.stage.do(write.delete_post, *self.at(post))
             post.deleted = True
+            for repost in self.model.posts:
+                repost.deleted |= repost.repost_of is post
 
     async def hide(self, a: int, b: int, n: int) -> None:
         await self.stage.do(homes.hide_author, author_id=self.people[a].id)

@@ -83,6 +83,31 @@ async def test_nobody_hears_what_they_would_not_see_at_home(world: World) -> Non
     assert heard[""]["repost_of"]["body"] == heard["a quote"]["quote_of"]["post"]["body"] == "a stranger's"
 
 
+async def test_a_change_reaches_those_who_see_the_post_inside_another_alone(world: World) -> None:
+    """Who follows only the reposter or the quoter holds the original on the screen too."""
+    original = await publish(world.eve, "first")
+    kim = await world.person("kim")
+    await world.bob.put(f"/v1/users/{world.ana.id}/follow")
+    await world.admin.put(f"/v1/users/{kim.id}/follow")
+    await world.ana.put(f"{at(original)}/repost")
+    await publish(kim, "a quote", quote_of=ref(original))
+    await world.drain()
+    bob, admin = listen(world, world.bob), listen(world, world.admin)
+
+    await world.eve.patch(at(original), {"body": "second"})
+    await world.drain()
+    edited = [bob.take(), admin.take()]
+    await world.eve.delete(at(original))
+    await world.drain()
+
+    for [news] in edited:
+        assert (news["type"], news["post"]["body"]) == ("post.edited", "second")
+        assert not news["post"]["viewer"]["follows_author"]
+    assert admin.take() == [{"type": "post.deleted", **ref(original)}]
+    [reposted] = bob.take()
+    assert (reposted["type"], reposted["author_id"]) == ("post.deleted", str(world.ana.id))
+
+
 async def test_news_do_not_tell_what_the_author_keeps_or_likes(world: World) -> None:
     """A quote and a repost carry a post that the author may have bookmarked: that is theirs alone to know."""
     await world.bob.put(f"/v1/users/{world.ana.id}/follow")

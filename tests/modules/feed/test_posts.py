@@ -1,5 +1,6 @@
 """Posts through the doors: publish, answer, quote, edit, delete, and what others may not see."""
 
+from tenfold.platform import audit
 from tests.modules.feed.writing import at, publish, ref
 from tests.world import World
 
@@ -162,14 +163,17 @@ async def test_a_deleted_post_is_gone_from_everywhere(world: World) -> None:
 
 
 async def test_a_moderator_removes_a_post_and_leaves_a_line(world: World) -> None:
-    """Removal needs a reason; for everybody else the door is not there."""
+    """Removal needs a reason, whose e-mail addresses are left out; for everybody else the door is not there."""
     post = await publish(world.eve, "spam")
     path = f"/v1/admin{at(post).removeprefix('/v1')}"
 
     assert (await world.bob.delete(path, params={"reason": "spam"})).status == 404
     assert (await world.admin.delete(path)).status == 400
-    assert (await world.admin.delete(path, params={"reason": "spam"})).status == 204
+    assert (await world.admin.delete(path, params={"reason": "spam for eve@example.org"})).status == 204
     assert (await world.eve.get(at(post))).code == "PostNotFound"
+    async with world.db.read() as tx:
+        lines = (await audit.list_lines(tx, about=world.eve.id, limit=1)).items
+    assert [(line.deed, line.details["reason"]) for line in lines] == [("feed.post_removed", "spam for (address)")]
 
 
 async def test_one_idempotency_key_publishes_once(world: World) -> None:

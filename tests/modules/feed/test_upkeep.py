@@ -119,6 +119,24 @@ async def test_the_nightly_count_corrects_what_drifted(database: Database) -> No
         assert await tx.connection.fetchval(likes) == 0
 
 
+async def test_reposts_go_with_their_original(database: Database) -> None:
+    """They show nothing any more, so they count no longer: what a profile says is what it lists. Quotes stay."""
+    stage = Stage(database)
+    author, reader = stage.person(), stage.person()
+    post = await publish(stage, author)
+    await stage.do(react.repost_post, reader, author.id, post.id)
+    await publish(stage, reader, quote_of=post)
+    await stage.do(write.delete_post, author.id, post.id)
+
+    await stage.drain()
+
+    async with database.read() as tx:
+        assert (await counts.count_user(tx, user_id=reader.id)).posts == 1
+    await stage.tick(jobs.reconcile_counts)
+    async with database.read() as tx:
+        assert (await counts.count_user(tx, user_id=reader.id)).posts == 1
+
+
 async def test_a_deleted_post_is_cleared_away_after_its_time(database: Database) -> None:
     """With everything that hung on it, reposts by others included; their authors' counts follow."""
     stage = Stage(database)

@@ -1,12 +1,16 @@
 """What follows a fact of the feed or of identity, and what the feed does on a clock."""
 
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
-from tenfold.modules.feed.actions import leave
+import msgspec
+
+from tenfold.modules.feed.actions import leave, write
 from tenfold.modules.feed.actions.spread import Spreader, Walk
+from tenfold.modules.feed.errors import PostNotFound
 from tenfold.modules.feed.events import PostDeleted, PostEdited, PostPublished
-from tenfold.modules.feed.queries import counts, homes, upkeep
+from tenfold.modules.feed.queries import counts, homes, posts, upkeep
 from tenfold.modules.feed.shapes import NIL, FeedPolicy
 from tenfold.modules.identity import UserErased, UserHidden, UserShown
 from tenfold.platform.cache import Cache
@@ -36,26 +40,32 @@ async def fan_out(
 async def tell_edit(
     tx: Write, fact: PostEdited, *, db: Database, cache: Cache, live: Realtime, policy: FeedPolicy
 ) -> None:
-    """Tell followers who listen that a post was edited."""
-    await _walk(
-        tx, Spreader(db, cache, live, policy), Walk(author_id=fact.author_id, post_id=fact.post_id, news="post.edited")
-    )
+    """Tell followers who listen that a post was edited, and those of people who reposted or quoted it."""
+    walk = Walk(author_id=fact.author_id, post_id=fact.post_id, news="post.edited")
+    await _walk(tx, Spreader(db, cache, live, policy), walk)
+    await _echo(tx, walk, policy)
 
 
 @after(PostDeleted)
 async def tell_deletion(
     tx: Write, fact: PostDeleted, *, db: Database, cache: Cache, live: Realtime, policy: FeedPolicy
 ) -> None:
-    """Tell followers who listen that a post is gone."""
-    await _walk(
-        tx, Spreader(db, cache, live, policy), Walk(author_id=fact.author_id, post_id=fact.post_id, news="post.deleted")
-    )
+    """Tell followers who listen that a post is gone, and those of people who quoted it; its reposts go with it."""
+    walk = Walk(author_id=fact.author_id, post_id=fact.post_id, news="post.deleted")
+    await _walk(tx, Spreader(db, cache, live, policy), walk)
+    await _echo(tx, walk, policy)
 
 
 @job()
 async def walk_on(tx: Write, walk: Walk, *, db: Database, cache: Cache, live: Realtime, policy: FeedPolicy) -> None:
     """Serve the next batch of an author's followers."""
     await _walk(tx, Spreader(db, cache, live, policy), walk)
+
+
+@job(priority="low")
+async def echo_on(tx: Write, walk: Walk, policy: FeedPolicy) -> None:
+    """Serve the next batch of a post's reposts and quotes."""
+    await _echo(tx, walk, policy)
 
 
 @after(UserHidden)
@@ -135,6 +145,23 @@ async def _walk(tx: Write, spreader: Spreader, walk: Walk) -> None:
     rest = await spreader.spread(tx, walk)
     if rest is not None:
         tx.enqueue(walk_on, rest, tenant=str(walk.author_id))
+
+
+async def _echo(tx: Write, walk: Walk, policy: FeedPolicy) -> None:
+    """A walk of its own for each of a batch of reposts and quotes, and a job for the rest.
+
+    A repost of a post that is gone shows nothing any more: it is deleted, which has a walk of its own too.
+    """
+    limit, tenant = policy.fan_out_batch, str(walk.author_id)
+    echoes = await posts.list_echoes(tx, author_id=walk.author_id, post_id=walk.post_id, after=walk.after, limit=limit)
+    for echo in echoes:
+        if echo.is_repost and walk.news == "post.deleted":
+            with suppress(PostNotFound):
+                await write.delete_post(tx, echo.author_id, echo.id)
+        else:
+            tx.enqueue(walk_on, msgspec.structs.replace(walk, along=echo.author_id, after=NIL), tenant=tenant)
+    if len(echoes) == limit:
+        tx.enqueue(echo_on, msgspec.structs.replace(walk, after=echoes[-1].id), tenant=tenant)
 
 
 async def _reconcile(db: Database, after_id: UUID) -> list[UUID]:

@@ -9,7 +9,7 @@ from tenfold.modules.feed.shapes import Post
 
 
 class PostNews(msgspec.Struct, frozen=True):
-    """A post is new or was edited; `post` is as a follower sees it who has not reacted to it yet, nor to one inside."""
+    """A post is new or was edited; `post` is as its hearer sees it who has not reacted to it yet, nor to one inside."""
 
     type: Literal["post.published", "post.edited"]
     post: Post

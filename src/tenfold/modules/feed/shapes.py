@@ -229,10 +229,19 @@ class OtherRow(msgspec.Struct, frozen=True):
 
 
 class Reader(msgspec.Struct, frozen=True):
-    """A follower who may be shown a post live, and whether the post it refers to may be shown too."""
+    """Somebody who may be shown a post live: whether they follow its author, and may see the post it refers to."""
 
     user_id: UUID
+    follows_author: bool
     sees_original: bool
+
+
+class Echo(msgspec.Struct, frozen=True):
+    """The address of a repost or a quote."""
+
+    author_id: UUID
+    id: UUID
+    is_repost: bool
 
 
 class Kept(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ import msgspec
 from tenfold.kit.actors import Actor
 from tenfold.modules.feed.actions import write
 from tenfold.modules.feed.errors import PostNotFound
+from tenfold.modules.identity import without_addresses
 from tenfold.platform import audit
 from tenfold.platform.db import Write
 from tenfold.platform.http import Client, door
@@ -31,6 +32,6 @@ async def remove_post(
         "feed.post_removed",
         actor_id=actor.id,
         subject_id=author_id,
-        details={"post_id": str(post_id), "reason": reason},
+        details={"post_id": str(post_id), "reason": without_addresses(reason)},
         address=client.address,
     )

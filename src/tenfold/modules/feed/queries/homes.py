@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from tenfold.modules.feed.queries.fragments import fill, for_home, meets, unmuted, visible
+from tenfold.modules.feed.queries.fragments import fill, follows, for_home, meets, unmuted, visible
 from tenfold.modules.feed.shapes import Reader
 from tenfold.platform.db import many, maybe, run
 
@@ -92,12 +92,13 @@ with reached as materialized (
 select follower_id from reached order by follower_id""",
 )
 
-# Those of some readers to whose home a post belongs, asked as each of them.
+# Those of some readers to whose home a post belongs, asked as each of them; with `anywhere`, those who may see it in a
+# repost or a quote.
 list_readers = many(
     Reader,
     fill(
         """
-select reader.user_id,
+select reader.user_id, {follows} is true as follows_author,
        (select true from posts original
          where original.author_id = coalesce(post.repost_of_author_id, post.quote_of_author_id)
            and original.post_id = coalesce(post.repost_of_id, post.quote_of_id)
@@ -105,7 +106,8 @@ select reader.user_id,
   from posts post
  cross join unnest(:reader_ids::uuid[]) as reader(user_id)
  where post.author_id = :author_id and post.post_id = :post_id
-   and {visible} and {unmuted} and {for_home}""",
+   and {visible} and {unmuted} and (:anywhere::bool or ({for_home}))""",
+        follows=follows("post"),
         original_visible=visible("original"),
         original_unmuted=unmuted("original"),
         visible=visible("post"),

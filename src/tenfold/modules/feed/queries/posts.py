@@ -1,7 +1,7 @@
 """Statements about posts: one by its address, lists that hang on an author or a post, writing, editing, deleting."""
 
 from tenfold.modules.feed.queries.fragments import columns, completed, fill, meets, original_visible, visible
-from tenfold.modules.feed.shapes import Edit, PersonRow, PostRow
+from tenfold.modules.feed.shapes import Echo, Edit, PersonRow, PostRow
 from tenfold.platform.db import many, one, run
 
 # Most posts refer to no other: without the union this is planned and run in half the time.
@@ -139,6 +139,19 @@ list_reposters = many(
         position="repost_id",
         author_id="reposter_id",
     ),
+)
+
+# Reposts and quotes of a post, whoever may see them, in the order of their ids.
+list_echoes = many(
+    Echo,
+    """
+select author_id, post_id, is_repost from (
+    (select reposter_id as author_id, repost_id as post_id, true as is_repost from reposts
+      where author_id = :author_id and post_id = :post_id and repost_id > :after order by repost_id limit :limit)
+     union all
+    (select quoter_id, quote_id, false from quotes
+      where author_id = :author_id and post_id = :post_id and quote_id > :after order by quote_id limit :limit)) echo
+ order by post_id limit :limit""",
 )
 
 may_see_post = one(
