@@ -22,6 +22,7 @@ from tenfold.modules.identity.guard import Guard, card_tag
 from tenfold.modules.identity.keys import Keyring
 from tenfold.modules.identity.passwords import PasswordPolicy, Passwords
 from tenfold.modules.identity.revocation import attach, catch_up
+from tenfold.modules.identity.rules.texts import without_addresses
 from tenfold.modules.identity.shapes import IdentityPolicy, SignedIn, SignIn, SignUp, UserCard
 from tenfold.modules.identity.tokens import AccessTokens
 
@@ -54,4 +55,5 @@ __all__ = [
     "read_cards",
     "sign_in",
     "sign_up",
+    "without_addresses",
 ]
