@@ -193,7 +193,7 @@ create table pulled_authors (
     author_id uuid not null primary key
 );
 
--- Authors whom nobody may see for now, as identity says.
+-- Authors whom nobody may see at present, as identity says.
 create table hidden_authors (
     author_id uuid not null primary key
 );
