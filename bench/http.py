@@ -22,7 +22,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one short round on a small world; for a first look only")
     parser.add_argument("--users", type=int, help="people in the world (100000; quick: 5000)")
     parser.add_argument("--posts", type=int, help="posts in the world (1000000; quick: 50000)")
-    parser.add_argument("--seconds", type=float, help="seconds of one run (1.5; quick: 0.7)")
+    parser.add_argument("--seconds", type=float, help="seconds of one run (3; quick: 0.7)")
     parser.add_argument("--rounds", type=int, help="rounds over the three systems (3; quick: 1)")
     parser.add_argument("--only", action="append", help="a scenario by (the beginning of) its name; may be repeated")
     parser.add_argument("--poisson", action="store_true", help="draw the gaps between arrivals, in place of equal ones")
@@ -31,7 +31,7 @@ def options() -> argparse.Namespace:
     quick = chosen.quick
     chosen.users = chosen.users or (5_000 if quick else 100_000)
     chosen.posts = chosen.posts or (50_000 if quick else 1_000_000)
-    chosen.seconds = chosen.seconds or (0.7 if quick else 1.5)
+    chosen.seconds = chosen.seconds or (0.7 if quick else 3.0)
     chosen.rounds = chosen.rounds or (1 if quick else 3)
     name = f"tenfold-bench-{chosen.users}-{chosen.posts}"
     chosen.data = chosen.data or Path(tempfile.gettempdir()) / name
