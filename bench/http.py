@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,7 +83,9 @@ async def measure_scenarios(chosen: argparse.Namespace) -> dict[tuple[str, str],
 
 
 async def main() -> None:
-    """Build the world, measure, print, and keep the result."""
+    """Build the world, measure, print, and keep the result. Ended early, it stops the servers that it started."""
+    if (task := asyncio.current_task()) is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     chosen = options()
     machine = facts()
     say(f"A world of {chosen.users} people and {chosen.posts} posts in {chosen.data} ...")
@@ -111,4 +114,7 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except asyncio.CancelledError:
+        raise SystemExit("stopped before the end; nothing is kept") from None
