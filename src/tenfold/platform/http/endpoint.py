@@ -18,7 +18,6 @@ from tenfold.platform.http.plan import Plan, plan_of
 from tenfold.platform.http.problems import CONTENT_TYPE, InternalError, document
 from tenfold.platform.http.requests import ClientGone, decode_body, decode_query, read_body
 from tenfold.platform.limits.headers import limit_fields
-from tenfold.platform.observe import metrics
 from tenfold.platform.observe.logs import identify_actor
 from tenfold.platform.parts import Parts
 
@@ -48,7 +47,6 @@ class Endpoint:
             ]
         for_anybody = not self.plan.wants_actor and not self.plan.needs_actor
         self._is_for_strangers = for_anybody and door.limit in ("sign_in", "free")
-        self._seconds = metrics.request_seconds.labels(door.name)
 
     async def answer(self, scope: dict[str, Any], receive: Any) -> Answer:
         """Answer one request: refusals become problem documents, anything else unexpected becomes a logged 500."""

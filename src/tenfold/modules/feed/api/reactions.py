@@ -8,9 +8,9 @@ from tenfold.modules.feed.actions import react
 from tenfold.modules.feed.api.answers import before_of, id_of, must_be_empty_not_unseen, page_of_people
 from tenfold.modules.feed.errors import PostIsForFollowers, PostNotFound, ThisIsARepost
 from tenfold.modules.feed.queries import posts
-from tenfold.modules.feed.shapes import Person
+from tenfold.modules.feed.shapes import Person, PersonRow
 from tenfold.platform.cache import Cache
-from tenfold.platform.db import Database, Write
+from tenfold.platform.db import Database, Statement, Write
 from tenfold.platform.http import door
 
 
@@ -66,18 +66,8 @@ async def list_likes(
     cursor: CursorText | None = None,
 ) -> Page[Person]:
     """Who likes a post, newest like first."""
-    async with db.read() as tx:
-        rows = await posts.list_likes(
-            tx,
-            author_id=author_id,
-            post_id=post_id,
-            viewer_id=id_of(actor),
-            before=before_of(cursor),
-            limit=limit + 1,
-        )
-    if not rows:
-        await must_be_empty_not_unseen(db, actor, author_id, post_id)
-    return await page_of_people(db, cache, rows, limit)
+    asked = {"author_id": author_id, "post_id": post_id, "before": before_of(cursor)}
+    return await _people_under(posts.list_likes, asked, actor, db=db, cache=cache, limit=limit)
 
 
 @door.get("/users/{author_id:uuid}/posts/{post_id:uuid}/reposts", limit="read", refuses=[PostNotFound])
@@ -92,15 +82,22 @@ async def list_reposters(
     cursor: CursorText | None = None,
 ) -> Page[Person]:
     """Who reposted a post, newest repost first."""
+    asked = {"author_id": author_id, "post_id": post_id, "before": before_of(cursor)}
+    return await _people_under(posts.list_reposters, asked, actor, db=db, cache=cache, limit=limit)
+
+
+async def _people_under(
+    statement: Statement[list[PersonRow]],
+    asked: dict[str, UUID],
+    actor: Actor | None,
+    *,
+    db: Database,
+    cache: Cache,
+    limit: int,
+) -> Page[Person]:
+    """A page of those who did something with a post. Raises `PostNotFound` for a post that the reader may not see."""
     async with db.read() as tx:
-        rows = await posts.list_reposters(
-            tx,
-            author_id=author_id,
-            post_id=post_id,
-            viewer_id=id_of(actor),
-            before=before_of(cursor),
-            limit=limit + 1,
-        )
+        rows = await statement(tx, **asked, viewer_id=id_of(actor), limit=limit + 1)
     if not rows:
-        await must_be_empty_not_unseen(db, actor, author_id, post_id)
+        await must_be_empty_not_unseen(db, actor, asked["author_id"], asked["post_id"])
     return await page_of_people(db, cache, rows, limit)
