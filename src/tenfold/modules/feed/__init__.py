@@ -9,9 +9,7 @@ from tenfold.modules.feed.events import (
     PostLiked,
     PostPublished,
     PostUnliked,
-    UserBlocked,
     UserFollowed,
-    UserUnblocked,
     UserUnfollowed,
 )
 
@@ -21,8 +19,6 @@ __all__ = [
     "PostLiked",
     "PostPublished",
     "PostUnliked",
-    "UserBlocked",
     "UserFollowed",
-    "UserUnblocked",
     "UserUnfollowed",
 ]

@@ -70,19 +70,3 @@ class UserUnfollowed(Fact, frozen=True, kw_only=True):
     user_id: UUID
     other_id: UUID
     tenant: ClassVar[str | None] = "user_id"
-
-
-class UserBlocked(Fact, frozen=True, kw_only=True):
-    """`user_id` blocks `other_id`; neither follows the other from now on."""
-
-    user_id: UUID
-    other_id: UUID
-    tenant: ClassVar[str | None] = "user_id"
-
-
-class UserUnblocked(Fact, frozen=True, kw_only=True):
-    """`user_id` does not block `other_id` any more."""
-
-    user_id: UUID
-    other_id: UUID
-    tenant: ClassVar[str | None] = "user_id"

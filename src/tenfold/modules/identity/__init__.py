@@ -14,9 +14,11 @@ from tenfold.modules.identity.events import (
     ProfileChanged,
     RoleChanged,
     TierChanged,
+    UserBlocked,
     UserErased,
     UserHidden,
     UserShown,
+    UserUnblocked,
 )
 from tenfold.modules.identity.guard import Guard, card_tag
 from tenfold.modules.identity.keys import Keyring
@@ -40,11 +42,13 @@ __all__ = [
     "SignUp",
     "SignedIn",
     "TierChanged",
+    "UserBlocked",
     "UserCard",
     "UserErased",
     "UserHidden",
     "UserNotFound",
     "UserShown",
+    "UserUnblocked",
     "attach",
     "card_tag",
     "cards",

@@ -59,3 +59,19 @@ class UserErased(Fact, frozen=True, kw_only=True):
     """A user is gone for good: whatever a module keeps of them must go, or lose its author."""
 
     user_id: UUID
+
+
+class UserBlocked(Fact, frozen=True, kw_only=True):
+    """`user_id` blocks `other_id`: neither wants to hear of the other anywhere. The feed, where one blocks, publishes it."""
+
+    user_id: UUID
+    other_id: UUID
+    tenant: ClassVar[str | None] = "user_id"
+
+
+class UserUnblocked(Fact, frozen=True, kw_only=True):
+    """`user_id` does not block `other_id` any more. The feed publishes it."""
+
+    user_id: UUID
+    other_id: UUID
+    tenant: ClassVar[str | None] = "user_id"

@@ -7,9 +7,10 @@ from tenfold.kit.actors import Actor
 from tenfold.kit.ids import new_id
 from tenfold.modules.feed import rules
 from tenfold.modules.feed.errors import FollowsTooMany
-from tenfold.modules.feed.events import UserBlocked, UserFollowed, UserUnblocked, UserUnfollowed
+from tenfold.modules.feed.events import UserFollowed, UserUnfollowed
 from tenfold.modules.feed.queries import counts, graph
 from tenfold.modules.feed.shapes import FeedPolicy
+from tenfold.modules.identity import UserBlocked, UserUnblocked
 from tenfold.platform.db import Write
 
 
