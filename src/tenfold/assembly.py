@@ -218,7 +218,8 @@ class House:
         return await self.cache.get("readiness", "checks", ask, ttl=timedelta(seconds=1))
 
     async def _signed_in(self, token: str) -> Authenticated:
-        return Authenticated(self.tokens.authenticate(token), self.tokens.expiry_of(token))
+        borne = self.tokens.read(token)
+        return Authenticated(borne.actor, borne.expires_at)
 
 
 def public_url(settings: Settings) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 from datetime import timedelta
 from uuid import UUID
@@ -50,6 +51,33 @@ def test_a_token_says_who_bears_it() -> None:
     actor = desk.tokens.authenticate(desk.issue())
 
     assert (actor.role, actor.tier, actor.verified) == ("moderator", 3, True)
+
+
+def test_a_token_that_is_only_read_is_not_remembered() -> None:
+    """A socket shows its token once: a million of them must not push those of requests out of memory."""
+    desk = Desk()
+    token = desk.issue()
+
+    borne = desk.tokens.read(token)
+
+    assert not desk.tokens.remembers(token)
+    assert borne.actor == desk.tokens.authenticate(token)
+    assert borne.expires_at == desk.clock.now().replace(microsecond=0) + IdentityPolicy().access_token_lasts
+
+
+def test_a_signature_has_one_spelling() -> None:
+    """Base64 leaves four bits of the last character free: a token spelled otherwise is none of ours."""
+    desk = Desk()
+    token = desk.issue()
+    spellings = [token[:-1] + letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"]
+
+    accepted = []
+    for spelling in spellings:
+        with contextlib.suppress(NotSignedIn):
+            desk.tokens.read(spelling)
+            accepted.append(spelling)
+
+    assert accepted == [token]
 
 
 def test_forged_tokens_are_refused() -> None:

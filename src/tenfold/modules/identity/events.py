@@ -62,7 +62,7 @@ class UserErased(Fact, frozen=True, kw_only=True):
 
 
 class UserBlocked(Fact, frozen=True, kw_only=True):
-    """`user_id` blocks `other_id`: neither wants to hear of the other anywhere. The feed, where one blocks, publishes it."""
+    """`user_id` blocks `other_id`: neither is to meet the other anywhere. The feed, where one blocks, says so."""
 
     user_id: UUID
     other_id: UUID

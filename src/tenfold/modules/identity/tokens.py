@@ -5,13 +5,13 @@ database says later reaches a token in two ways: its session is revoked, or its 
 told to this object by the bus (`revocation`), and re-read from the database after a gap.
 """
 
+from base64 import urlsafe_b64decode
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
 from joserfc import jws
-from joserfc.errors import JoseError
 
 from tenfold.kit.actors import Actor, Role
 from tenfold.kit.clock import Clock
@@ -51,9 +51,14 @@ class _Mark(msgspec.Struct, frozen=True, gc=False):
     until: datetime
 
 
-class _Remembered(msgspec.Struct, frozen=True, gc=False):
+class Borne(msgspec.Struct, frozen=True, gc=False):
+    """Whose token it is, and when it ends."""
+
     actor: Actor
     expires_at: datetime
+
+
+_claims = msgspec.json.Decoder(_Claims)
 
 
 class AccessTokens:
@@ -63,7 +68,8 @@ class AccessTokens:
         self._keyring = keyring
         self._policy = policy
         self._clock = clock
-        self._remembered: dict[str, _Remembered] = {}
+        self._headers = {self._header_of(kid): kid for kid in keyring.verifying_keys}
+        self._remembered: dict[str, Borne] = {}
         self._of_session: dict[UUID, set[str]] = {}
         self._of_user: dict[UUID, set[UUID]] = {}
         self._revoked: dict[UUID, _Mark] = {}
@@ -98,7 +104,7 @@ class AccessTokens:
         """Who bears this token. Raises `NotSignedIn` when it is forged, expired, revoked or outdated."""
         remembered = self._remembered.get(token)
         if remembered is None:
-            remembered = self._admit(token)
+            remembered = self._remember(token, self.read(token))
         if remembered.expires_at <= self._clock.now():
             self._forget(token)
             raise TokenIsExpired("The access token has expired; refresh it.")
@@ -108,10 +114,12 @@ class AccessTokens:
         """Whether this token was verified here, and neither expired out of memory nor was revoked since."""
         return token in self._remembered
 
-    def expiry_of(self, token: str) -> datetime:
-        """When a valid token ends. Raises `NotSignedIn` like `authenticate`."""
-        self.authenticate(token)
-        return self._remembered[token].expires_at
+    def read(self, token: str) -> Borne:
+        """Like `authenticate`, with the token's end, and without remembering it: a socket shows its token only once."""
+        borne = self._remembered.get(token) or self._verified(token)
+        if borne.expires_at <= self._clock.now():
+            raise TokenIsExpired("The access token has expired; refresh it.")
+        return borne
 
     def revoke_sessions(self, session_ids: Iterable[UUID]) -> None:
         """Refuse every token of these sessions from now on."""
@@ -133,16 +141,13 @@ class AccessTokens:
             for token in list(self._of_session.get(session_id, ())):
                 self._forget(token)
 
-    def _admit(self, token: str) -> _Remembered:
-        claims = self._verified(token)
+    def _verified(self, token: str) -> Borne:
+        claims = self._claims_of(token)
         if claims.sid in self._revoked:
             raise SessionIsOver("This session has ended; sign in again.")
         outdated = self._outdated.get(claims.sub)
         if outdated is not None and claims.ver < outdated.version:
             raise TokenIsExpired("The account has changed; refresh the access token.")
-        expires_at = datetime.fromtimestamp(claims.exp, UTC)
-        if expires_at <= self._clock.now():
-            raise TokenIsExpired("The access token has expired; refresh it.")
         actor = Actor(
             id=claims.sub,
             session_id=claims.sid,
@@ -151,24 +156,28 @@ class AccessTokens:
             verified=claims.verified,
             second_factor_due=claims.second_factor_due,
         )
-        return self._remember(token, _Remembered(actor, expires_at))
+        return Borne(actor, datetime.fromtimestamp(claims.exp, UTC))
 
-    def _verified(self, token: str) -> _Claims:
-        if len(token) > _LONGEST:
-            raise NotSignedIn("The access token is not valid.")
+    def _claims_of(self, token: str) -> _Claims:
         try:
-            signed = jws.extract_compact(token.encode())
-            key = self._keyring.verifying_keys[signed.headers()["kid"]]
-            if not jws.validate_compact(signed, key, algorithms=[_ALGORITHM]) or signed.payload is None:
+            signed, _, signature = token.encode("ascii").rpartition(b".")
+            header, _, payload = signed.partition(b".")
+            if len(token) > _LONGEST or not self._keyring.signed(self._headers[header], signed, signature):
                 raise NotSignedIn("The access token is not valid.")
-            claims = msgspec.json.decode(signed.payload, type=_Claims)
-        except (JoseError, msgspec.MsgspecError, KeyError, TypeError, ValueError):
+            claims = _claims.decode(urlsafe_b64decode(payload + b"=="))
+        except (msgspec.MsgspecError, KeyError, ValueError):
             raise NotSignedIn("The access token is not valid.") from None
         if claims.iss != self._policy.issuer:
             raise NotSignedIn("The access token is not valid.")
         return claims
 
-    def _remember(self, token: str, remembered: _Remembered) -> _Remembered:
+    def _header_of(self, kid: str) -> bytes:
+        """How the header of our tokens reads, encoded: one that reads differently is none of ours."""
+        header = {"alg": _ALGORITHM, "typ": "at+jwt", "kid": kid}
+        token = jws.serialize_compact(header, b"", self._keyring.verifying_keys[kid], algorithms=[_ALGORITHM])
+        return token.partition(".")[0].encode()
+
+    def _remember(self, token: str, remembered: Borne) -> Borne:
         # The one remembered first expires first, or nearly so: it makes room.
         while len(self._remembered) >= self._policy.remembered_tokens:
             self._forget(next(iter(self._remembered)))
