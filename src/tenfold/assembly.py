@@ -8,6 +8,8 @@ from typing import Any
 from tenfold import __version__
 from tenfold.kit.clock import Clock
 from tenfold.kit.refusals import CannotStart
+from tenfold.modules.chat.manifest import module as chat
+from tenfold.modules.chat.shapes import ChatPolicy
 from tenfold.modules.feed.manifest import module as feed
 from tenfold.modules.feed.shapes import FeedPolicy
 from tenfold.modules.identity import (
@@ -58,7 +60,7 @@ from tenfold.platform.realtime.relay import RelayedRealtime
 from tenfold.platform.realtime.websocket import RealtimeEndpoint
 from tenfold.settings import Settings
 
-MODULES: tuple[Module, ...] = (db, bus, jobs, audit, http, identity, feed)
+MODULES: tuple[Module, ...] = (db, bus, jobs, audit, http, identity, feed, chat)
 """Everything that brings tables, doors, jobs or statements: the platform, then modules from the lowest floor up."""
 
 
@@ -130,6 +132,7 @@ class House:
         add(Templates, Templates(mail_folders(modules), app=policy.app_name, home=policy.public_url))
         attach(self.bus, self.tokens, realtime=self.hub, db=self.db)
         add(FeedPolicy, FeedPolicy(**settings.feed.model_dump()))
+        add(ChatPolicy, ChatPolicy())
 
     async def open(self, *, migrate: bool = False) -> None:
         """Connect to the database and the bus, and learn what was revoked lately.

@@ -1,0 +1,8 @@
+"""Chat: conversations, the people in them, and what they say to each other.
+
+Other modules follow its facts; they see nothing of its tables.
+"""
+
+from tenfold.modules.chat.events import ConversationOpened, MemberInvited, MemberJoined, MemberLeft
+
+__all__ = ["ConversationOpened", "MemberInvited", "MemberJoined", "MemberLeft"]
