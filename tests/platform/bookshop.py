@@ -22,6 +22,7 @@ from tenfold.platform.http import Client, Door, Extra, door
 from tenfold.platform.http.app import Application, build_router
 from tenfold.platform.http.gate import Gate, HttpPolicy
 from tenfold.platform.http.openapi import document_of
+from tenfold.platform.http.rpc import Rpc
 from tenfold.platform.http.server import bind, serving
 from tenfold.platform.http.standing import standing_handlers
 from tenfold.platform.limits.memory import MemoryLimits
@@ -132,6 +133,7 @@ class Site:
     db: Database
     port: int
     hold: Gatekeeper
+    rpc: Rpc
     stop: Callable[[], Awaitable[None]]
 
     async def count(self) -> int:
@@ -151,12 +153,11 @@ async def built(
     parts.add(Cache, MemoryCache(1 << 20, clock=clock))
     parts.add(Gatekeeper, hold)
     gate = Gate(authenticate, MemoryLimits(clock), budgets or LimitPolicy(), policy or HttpPolicy())
+    router = build_router(DOORS, parts, gate, STANDING)
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
     async with contextlib.AsyncExitStack() as server:
-        await server.enter_async_context(
-            serving(Application(build_router(DOORS, parts, gate, STANDING), gate.policy), listener, grace=5)
-        )
+        await server.enter_async_context(serving(Application(router, gate.policy), listener, grace=5))
         url = f"http://127.0.0.1:{port}"
         async with httpx2.AsyncClient(base_url=url, headers={"authorization": "Bearer ana"}) as client:
-            yield Site(client, db, port, hold, server.aclose)
+            yield Site(client, db, port, hold, Rpc(router), server.aclose)

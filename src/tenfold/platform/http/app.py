@@ -20,8 +20,9 @@ from tenfold.platform.http.answers import Answer
 from tenfold.platform.http.doors import Door
 from tenfold.platform.http.endpoint import Endpoint, refused
 from tenfold.platform.http.gate import Gate, HttpPolicy
+from tenfold.platform.http.observer import Observer
 from tenfold.platform.http.problems import InternalError, MethodNotAllowed, UnknownPath
-from tenfold.platform.observe import logs, metrics, traces
+from tenfold.platform.observe import logs, traces
 from tenfold.platform.parts import Parts
 
 log = structlog.get_logger("tenfold.http")
@@ -47,6 +48,15 @@ def build_router(doors: Iterable[Door], parts: Parts, gate: Gate, extra: Iterabl
         exception_handlers={Exception: _as_problem},
         logging_config=None,
     )
+
+
+def find_endpoint(router: Litestar, method: str, path: str) -> tuple[Endpoint | None, dict[str, Any]]:
+    """The door at an address, with its path's parameters; None for a standing handler.
+
+    Raises Litestar's `NotFoundException` and `MethodNotAllowedException`.
+    """
+    _, handler, _, parameters, _ = router.asgi_router.handle_routing(path=normalize_path(path), method=method)  # type: ignore[arg-type]
+    return handler.opt.get("endpoint"), parameters
 
 
 def _route(endpoint: Endpoint) -> HTTPRouteHandler:
@@ -138,8 +148,7 @@ class Application:
         self._router = router
         self._policy = policy
         self._socket = socket
-        self._requests: dict[tuple[str, int], Any] = {}
-        self._seconds: dict[str, Any] = {}
+        self._observe = Observer(log_requests=policy.log_requests)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request or carry one connection."""
@@ -160,11 +169,7 @@ class Application:
         parameters: dict[str, Any] = {}
         if not (self._policy.cors_origins and any(name == b"origin" for name, _ in scope["headers"])):
             with suppress(HTTPException):
-                found = self._router.asgi_router.handle_routing(
-                    path=normalize_path(scope["path"]), method=scope["method"]
-                )
-                _, handler, _, parameters, _ = found
-                endpoint = handler.opt.get("endpoint")
+                endpoint, parameters = find_endpoint(self._router, scope["method"], scope["path"])
         if endpoint is None:
             await self._router(scope, receive, send)
             return
@@ -199,18 +204,7 @@ class Application:
             finally:
                 span.rename(scope.get("door", "other"))
                 span.set(status=status, request_id=request_id)
-                self._observe(scope, status, time.perf_counter() - started)
-
-    def _observe(self, scope: Any, status: int, seconds: float) -> None:
-        door: str = scope.get("door", "other")
-        counter = self._requests.get((door, status))
-        if counter is None:
-            counter = self._requests[door, status] = metrics.requests.labels(door, str(status))
-            self._seconds.setdefault(door, metrics.request_seconds.labels(door))
-        counter.inc()
-        self._seconds[door].observe(seconds)
-        if self._policy.log_requests:
-            log.info("request", door=door, status=status, milliseconds=round(seconds * 1000, 2))
+                self._observe(scope.get("door", "other"), status, time.perf_counter() - started)
 
 
 def _request_id(headers: list[tuple[bytes, bytes]]) -> str:

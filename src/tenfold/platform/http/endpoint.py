@@ -16,12 +16,13 @@ from tenfold.platform.http.doors import Client, Door
 from tenfold.platform.http.gate import Gate, refuse_when_spent
 from tenfold.platform.http.plan import Plan, plan_of
 from tenfold.platform.http.problems import CONTENT_TYPE, InternalError, document
-from tenfold.platform.http.requests import ClientGone, decode_body, decode_query, read_body
+from tenfold.platform.http.requests import ClientGone, decode_body, decode_query, must_fit, read_body
 from tenfold.platform.limits.headers import limit_fields
 from tenfold.platform.observe.logs import identify_actor
 from tenfold.platform.parts import Parts
 
 log = structlog.get_logger("tenfold.http")
+Asker = tuple[Actor | None, Client]
 _PRIVATE = (b"cache-control", b"private, no-cache")
 _NO_STORE = (b"cache-control", b"no-store")
 _BEARER = (b"www-authenticate", b"Bearer")
@@ -85,11 +86,8 @@ class Endpoint:
         if actor is None and door.public_for is not None:
             status, body, tag = await self._public_body(scope)
             return self._finish(Answer(status, [answers.JSON, *self._public, *extra], body), headers, tag)
-        arguments = self._arguments(scope)
-        if self.plan.wants_actor:
-            arguments["actor"] = actor
-        if self.plan.wants_client:
-            arguments["client"] = client
+        arguments = self._arguments(scope["path_params"], scope["query_string"])
+        self._introduce(arguments, actor, client)
         raw = b""
         if self._decoder is not None:
             raw = await read_body(receive, headers, door.body_limit)
@@ -105,6 +103,22 @@ class Endpoint:
             answer.headers.append((b"idempotency-replayed", b"true"))
         return self._finish(answer, headers)
 
+    async def call(self, parameters: dict[str, Any], query: bytes, body: bytes, *, asker: Asker) -> tuple[int, bytes]:
+        """Answer a call whose asker is known, through the same gate as a request: a status and a body.
+
+        Raises refusals, and whatever else goes wrong.
+        """
+        actor, client = asker
+        identify_actor(actor)
+        self._gate.must_be_let_in(self.door, actor, needs_actor=self.plan.needs_actor)
+        refuse_when_spent(await self._gate.charge(self.door, actor, client))
+        arguments = self._arguments(parameters, query)
+        self._introduce(arguments, actor, client)
+        if self._decoder is not None:
+            must_fit(body, self.door.body_limit)
+            arguments["data"] = decode_body(body, self._decoder, {})
+        return await self._run(arguments)
+
     def _actor_of(self, headers: dict[bytes, bytes]) -> Actor | None:
         """Who asks. Where people sign in or renew, a token that was good once and is sent along is no hindrance."""
         try:
@@ -114,19 +128,23 @@ class Endpoint:
                 return None
             raise
 
-    def _arguments(self, scope: dict[str, Any]) -> dict[str, Any]:
+    def _arguments(self, parameters: dict[str, Any], query: bytes) -> dict[str, Any]:
         plan = self.plan
-        arguments: dict[str, Any] = {name: scope["path_params"][name] for name in plan.path}
-        query = scope["query_string"]
+        arguments: dict[str, Any] = {name: parameters[name] for name in plan.path}
         if plan.query_names or query:
             values = decode_query(query, plan.query)
             for name in plan.query_names:
                 arguments[name] = getattr(values, name)
         return arguments
 
-    def _key(
-        self, text: bytes, scope: dict[str, Any], raw: bytes, asker: tuple[Actor | None, Client]
-    ) -> idempotency.Key:
+    def _introduce(self, arguments: dict[str, Any], actor: Actor | None, client: Client) -> None:
+        """Add who asks, where the door wants to know."""
+        if self.plan.wants_actor:
+            arguments["actor"] = actor
+        if self.plan.wants_client:
+            arguments["client"] = client
+
+    def _key(self, text: bytes, scope: dict[str, Any], raw: bytes, asker: Asker) -> idempotency.Key:
         actor, client = asker
         principal = idempotency.principal_of(actor.id) if actor else f"address:{client.address}"
         return idempotency.key_of(text, principal=principal, route=self.door.name, path=scope["path"], body=raw)
@@ -160,7 +178,7 @@ class Endpoint:
 
     async def _public_body(self, scope: dict[str, Any]) -> tuple[int, bytes, bytes]:
         """The answer for whoever is not signed in, with its tag: both are kept, since many ask for the same."""
-        arguments = self._arguments(scope)
+        arguments = self._arguments(scope["path_params"], scope["query_string"])
         key = (self.door.name, *arguments.values())
         if self.plan.wants_actor:
             arguments["actor"] = None

@@ -52,6 +52,12 @@ async def _read_all(receive: Receive, limit: int) -> bytes:
     return b"".join(chunks)
 
 
+def must_fit(body: bytes, limit: int) -> None:
+    """Raise `TooLarge` when a body that is here already passes the limit."""
+    if len(body) > limit:
+        raise _too_large(len(body), limit)
+
+
 def _too_large(size: int, limit: int) -> TooLarge:
     return TooLarge(f"The body has {size} bytes or more, this door takes {limit}.", size=size, limit=limit)
 
