@@ -103,9 +103,10 @@ async def main() -> None:
         "scenarios": report.summed_up(await measure_scenarios(chosen)),
         "measures": measures,
     }
+    text = report.table(document)
     say("")
-    say(report.table(document))
-    say(f"Kept in {report.keep(document, quick=chosen.quick)} and the .json beside it.")
+    say(text)
+    say(f"Kept in {report.keep(document, text, name='http', quick=chosen.quick)} and the .json beside it.")
 
 
 def say(text: str) -> None:

@@ -51,7 +51,7 @@ def _of_trial(trial: Trial) -> dict[str, Any]:
 def table(document: Mapping[str, Any]) -> str:
     """The document as a table."""
     lines = [
-        _headline(document),
+        headline(document, f"{document['users']} users, {document['posts']} posts"),
         "",
         f"Requests per second with p99 < {BOUND:.0f} ms; processor time per request, server + Postgres, in µs",
         "",
@@ -68,11 +68,12 @@ def table(document: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _headline(document: Mapping[str, Any]) -> str:
+def headline(document: Mapping[str, Any], about: str) -> str:
+    """When and on which machine a document was measured, and on what."""
     machine = document["machine"]
     return (
         f"{document['at']} · {machine['cores']} × {machine['cpu']}, {machine['memory_gb']} GB · "
-        f"load before {machine['load_before']:.1f} · {document['users']} users, {document['posts']} posts"
+        f"load before {machine['load_before']:.1f} · {about}"
     )
 
 
@@ -96,12 +97,12 @@ def _verdict(measure: Mapping[str, Any]) -> str:
     return f" (≤ {measure['at_most']:g}{missed})"
 
 
-def keep(document: Mapping[str, Any], *, quick: bool) -> Path:
-    """Write both forms; a quick run's stay out of the repository."""
+def keep(document: Mapping[str, Any], text: str, *, name: str, quick: bool) -> Path:
+    """Write both forms under `name` and the time; a quick run's stay out of the repository."""
     folder = RESULTS / "local" if quick else RESULTS
     folder.mkdir(parents=True, exist_ok=True)
-    name = datetime.now(UTC).strftime("http-%Y%m%d-%H%M%S")
-    (folder / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
-    path = folder / f"{name}.txt"
-    path.write_text(table(document))
+    stem = datetime.now(UTC).strftime(f"{name}-%Y%m%d-%H%M%S")
+    (folder / f"{stem}.json").write_text(json.dumps(document, indent=1) + "\n")
+    path = folder / f"{stem}.txt"
+    path.write_text(text)
     return path
