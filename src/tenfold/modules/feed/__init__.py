@@ -1,6 +1,6 @@
 """Feed: posts, the people who follow them, and the timelines made of both.
 
-Other modules follow its facts; they see nothing of its tables.
+Other modules follow its facts, and may ask what two people are to each other; they see nothing of its tables.
 """
 
 from tenfold.modules.feed.events import (
@@ -12,6 +12,8 @@ from tenfold.modules.feed.events import (
     UserFollowed,
     UserUnfollowed,
 )
+from tenfold.modules.feed.shapes import Relationship
+from tenfold.modules.feed.ties import relationship
 
 __all__ = [
     "PostDeleted",
@@ -19,6 +21,8 @@ __all__ = [
     "PostLiked",
     "PostPublished",
     "PostUnliked",
+    "Relationship",
     "UserFollowed",
     "UserUnfollowed",
+    "relationship",
 ]

@@ -1,0 +1,12 @@
+"""What other modules may ask the feed about two people: one statement, inside a transaction of theirs."""
+
+from uuid import UUID
+
+from tenfold.modules.feed.queries import graph
+from tenfold.modules.feed.shapes import Relationship
+from tenfold.platform.db import Read
+
+
+async def relationship(tx: Read, user_id: UUID, other_id: UUID) -> Relationship:
+    """What `user_id` is to `other_id`, and they to them, at present."""
+    return await graph.find_relationship(tx, user_id=user_id, other_id=other_id, now=tx.now)
