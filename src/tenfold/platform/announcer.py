@@ -2,12 +2,11 @@
 
 import asyncio
 import time
-from typing import Any
 
 import structlog
 
 from tenfold.platform.bus import Bus
-from tenfold.platform.db.postgres import Announcements, Write
+from tenfold.platform.db.postgres import Announcements, Tell, Write
 from tenfold.platform.jobs import JobQueue
 from tenfold.platform.jobs.worker import WAKE
 from tenfold.platform.realtime import Realtime
@@ -37,9 +36,14 @@ class Announcer:
 
     async def deliver(self, announcements: Announcements) -> None:
         """Publish the live messages. The deed is done by now: what goes wrong here is logged, and clients recover."""
-        for channels, data in _by_message(announcements.tells):
+        for first, channels in _by_message(announcements.tells):
             try:
-                await self._realtime.publish(channels, data)
+                if first.ephemeral:
+                    await self._realtime.publish_ephemeral(channels, first.data)
+                elif first.offset is not None:
+                    await self._realtime.publish_durable(first.channel, first.data, offset=first.offset)
+                else:
+                    await self._realtime.publish(channels, first.data)
             except Exception as error:  # a boundary: the deed is done, and its answer must say so
                 log.exception("cannot publish live", channels=channels, exc_info=error)
 
@@ -59,12 +63,13 @@ class Announcer:
             log.debug("cannot wake the workers", exc_info=error)
 
 
-def _by_message(tells: list[tuple[str, Any]]) -> list[tuple[list[str], Any]]:
-    """Neighbours that carry the very same message go out together, so that it is encoded once."""
-    groups: list[tuple[list[str], Any]] = []
-    for channel, data in tells:
-        if groups and groups[-1][1] is data:
-            groups[-1][0].append(channel)
+def _by_message(tells: list[Tell]) -> list[tuple[Tell, list[str]]]:
+    """Neighbours that carry the very same message go out together, so that it is encoded once; durable ones alone."""
+    groups: list[tuple[Tell, list[str]]] = []
+    for tell in tells:
+        first = groups[-1][0] if groups else None
+        if first is not None and first.data is tell.data and first[2:] == tell[2:] == (None, tell.ephemeral):
+            groups[-1][1].append(tell.channel)
         else:
-            groups.append(([channel], data))
+            groups.append((tell, [tell.channel]))
     return groups

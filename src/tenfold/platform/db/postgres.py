@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import asyncpg
 import msgspec
@@ -38,6 +38,15 @@ class PoolSizes:
     write_timeout: timedelta = timedelta(seconds=10)
 
 
+class Tell(NamedTuple):
+    """A live message: numbered by the channel's stream, by the database (`offset`), or not at all."""
+
+    channel: str
+    data: Any
+    offset: int | None = None
+    ephemeral: bool = False
+
+
 @dataclass(slots=True)
 class Announcements:
     """What a transaction wants known: facts and jobs leave with its commit, the rest right after it."""
@@ -45,7 +54,7 @@ class Announcements:
     facts: list[Fact] = field(default_factory=list)
     jobs: list[Enqueued] = field(default_factory=list)
     signals: list[tuple[str, Any]] = field(default_factory=list)
-    tells: list[tuple[str, Any]] = field(default_factory=list)
+    tells: list["Tell"] = field(default_factory=list)
     callbacks: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -103,9 +112,14 @@ class Write(Read):
         """Tell every process of the installation, at the commit, at most once (see `platform.bus`)."""
         self.announcements.signals.append((topic, payload))
 
-    def tell(self, channel: str, data: object) -> None:
-        """Publish to a realtime channel right after the commit (see `platform.realtime`)."""
-        self.announcements.tells.append((channel, data))
+    def tell(self, channel: str, data: object, *, offset: int | None = None, ephemeral: bool = False) -> None:
+        """Publish to a realtime channel right after the commit (see `platform.realtime`).
+
+        `offset` is the number that this transaction gave it in a durable channel; what is `ephemeral` has none.
+        """
+        if ephemeral and offset is not None:
+            raise ValueError("what is ephemeral has no offset")
+        self.announcements.tells.append(Tell(channel, data, offset, ephemeral))
 
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Call something in this process right after the commit; never when the transaction fails."""

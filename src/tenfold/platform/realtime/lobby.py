@@ -4,8 +4,11 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
+from uuid import UUID
 
 import structlog
+from msgspec import Raw
 
 from tenfold.kit.actors import Actor
 from tenfold.kit.clock import Clock
@@ -25,8 +28,45 @@ class Authenticated:
     expires_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """What a subscription token allows: one user to listen to one channel, until a moment (None: for good)."""
+
+    user_id: UUID
+    channel: str
+    expires_at: datetime | None = None
+
+
+class Caller(Protocol):
+    """Who calls a method over an open connection."""
+
+    @property
+    def id(self) -> str:
+        """The connection."""
+        ...
+
+    @property
+    def actor(self) -> Actor | None:
+        """Who is connected, by the newest token; never None when a method is called."""
+        ...
+
+
 Authenticate = Callable[[str], Awaitable[Authenticated]]
 """Says whose access token it is; raises `TokenIsExpired` for one that was good, `NotSignedIn` for any other."""
+
+Call = Callable[[Caller, str, Raw], Awaitable[Raw | ErrorReply]]
+"""Does what a client calls (`rpc`): method, data → the answer. A `Refusal` becomes an error of code 1000 + status."""
+
+ReadPermit = Callable[[str], Awaitable[Permit]]
+"""Reads a subscription token; raises as `Authenticate` does."""
+
+
+async def _calls_nothing(caller: Caller, method: str, data: Raw) -> ErrorReply:
+    return codes.METHOD_NOT_FOUND
+
+
+async def _permits_nothing(token: str) -> Permit:
+    raise NotSignedIn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +95,8 @@ class Lobby:
         authenticate: Authenticate,
         *,
         channels: Iterable[Channel] = (),
+        call: Call = _calls_nothing,
+        subscription_of: ReadPermit = _permits_nothing,
         rules: SessionRules | None = None,
         clock: Clock | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -63,6 +105,8 @@ class Lobby:
         """`channels` are bound to their parts already; the kind `user:{…}` is built in and may not be declared."""
         self.hub = hub
         self.authenticate = authenticate
+        self.call = call
+        self.subscription_of = subscription_of
         self.rules = rules or SessionRules()
         self.monotonic = monotonic
         self.version = version

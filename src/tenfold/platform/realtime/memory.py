@@ -6,7 +6,7 @@ nothing twice, nothing left out, in order.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
@@ -14,6 +14,7 @@ from uuid import UUID
 from tenfold.platform.observe import metrics
 from tenfold.platform.realtime import Realtime, user_channel
 from tenfold.platform.realtime.codes import FORCE_DISCONNECT, INSUFFICIENT_STATE
+from tenfold.platform.realtime.presence import Present
 from tenfold.platform.realtime.protocol import Publication, StreamPosition, encode_data, encode_push
 from tenfold.platform.realtime.streams import Joined, Listener, Stream
 
@@ -60,6 +61,36 @@ class MemoryRealtime(Realtime):
                     listener.deliver(frame)
         metrics.publications.inc(len(streams))
         metrics.deliveries.inc(delivered)
+
+    async def publish_durable(self, channel: str, data: object, *, offset: int) -> None:
+        """Publish what the database has numbered; this engine numbers it again."""
+        await self.publish([channel], data)
+
+    async def publish_ephemeral(self, channels: Iterable[str], data: object) -> None:
+        """Tell those who listen right now."""
+        frames = [
+            (stream, encode_push(name, Publication(data=encode_data(data))))
+            for name in channels
+            if (stream := self._streams.get(name))
+        ]
+        for stream, frame in frames:
+            for listener in tuple(stream.listeners):
+                listener.deliver(frame)
+
+    async def unsubscribe(self, user_id: UUID, channel: str) -> None:
+        """End a user's subscriptions to a channel."""
+        stream = self._streams.get(channel)
+        for listener in tuple(stream.listeners) if stream else ():
+            if listener.actor is not None and listener.actor.id == user_id:
+                listener.end(INSUFFICIENT_STATE)
+
+    async def present(self, channels: Sequence[str]) -> list[list[Present]]:
+        """Nobody that this engine knows of."""
+        return [[] for _ in channels]
+
+    async def last_active(self, user_ids: Sequence[UUID]) -> list[float | None]:
+        """Not known to this engine."""
+        return [None for _ in user_ids]
 
     def listening(self, channels: Iterable[str]) -> list[str]:
         """Those of the channels that have a stream in this process."""

@@ -4,7 +4,7 @@ Every process numbers its streams by itself, with epochs of its own. So a client
 the one it left is told `recovered: false` and reloads; one that comes back to the same process recovers.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from tenfold.kit.refusals import Unavailable
 from tenfold.platform.bus import Bus
 from tenfold.platform.realtime import Realtime
 from tenfold.platform.realtime.memory import MemoryRealtime
+from tenfold.platform.realtime.presence import Present
 from tenfold.platform.realtime.protocol import encode_data
 
 TOPIC = "realtime"
@@ -59,6 +60,26 @@ class RelayedRealtime(Realtime):
         plain = msgspec.json.decode(encode_data(data)) if names else None
         for start in range(0, len(names), NAMES_PER_SIGNAL):
             await self._send(channels=names[start : start + NAMES_PER_SIGNAL], data=plain)
+
+    async def publish_durable(self, channel: str, data: object, *, offset: int) -> None:
+        """Publish what the database has numbered, here and elsewhere."""
+        await self.publish([channel], data)
+
+    async def publish_ephemeral(self, channels: Iterable[str], data: object) -> None:
+        """Tell those who listen, here and elsewhere."""
+        await self.publish(channels, data)
+
+    async def unsubscribe(self, user_id: UUID, channel: str) -> None:
+        """End a user's subscriptions to a channel in this process."""
+        await self._hub.unsubscribe(user_id, channel)
+
+    async def present(self, channels: Sequence[str]) -> list[list[Present]]:
+        """Who listens in this process."""
+        return await self._hub.present(channels)
+
+    async def last_active(self, user_ids: Sequence[UUID]) -> list[float | None]:
+        """Who was seen to leave this process."""
+        return await self._hub.last_active(user_ids)
 
     def listening(self, channels: Iterable[str]) -> list[str]:
         """All of them: this process does not know who listens in the others."""
