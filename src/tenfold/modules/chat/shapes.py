@@ -205,12 +205,11 @@ class Mine(msgspec.Struct, frozen=True):
     """What a conversation is to the asker: their standing, their markers, and what waits for them.
 
     `unread` counts what others wrote after `read_seq` and did not delete, `mentions` those that name the asker.
-    `first_unread` is the first message after the marker. Messages up to `joined_seq` are not shown to the asker.
+    `first_unread` is the first message among the unread ones.
     """
 
     state: MemberState
     role: MemberRole
-    joined_seq: int
     read_seq: int
     delivered_seq: int
     is_marked_unread: bool

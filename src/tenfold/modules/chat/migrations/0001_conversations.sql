@@ -42,7 +42,7 @@ create table conversations (
 create index conversations_retained on conversations (conversation_id) where retention_days is not null;
 
 -- Who is in a conversation. The markers are "up to": `read_seq` is what the person knows to have read, `shown_seq` what
--- others are told of it, `sent_seq` the latest message of their own. Messages up to `joined_seq` are not for them.
+-- others are told of it, `sent_seq` the latest message of their own.
 create table members (
     conversation_id uuid not null,
     user_id uuid not null,
@@ -50,7 +50,6 @@ create table members (
     role text not null default 'member' check (role in ('owner', 'admin', 'member')),
     inviter_id uuid,
     since timestamptz not null,
-    joined_seq bigint not null default 0,
     read_seq bigint not null default 0,
     shown_seq bigint not null default 0,
     delivered_seq bigint not null default 0,
