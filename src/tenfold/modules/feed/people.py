@@ -11,8 +11,7 @@ from tenfold.platform.db import Database
 
 async def cards_of(db: Database, cache: Cache, user_ids: Iterable[UUID]) -> dict[UUID, UserCard]:
     """The cards of those among these people who may be seen. Call it without holding a connection for reading."""
-    wanted = set(user_ids)
-    return await identity.cards(db, cache, wanted) if wanted else {}
+    return await identity.cards(db, cache, user_ids)
 
 
 async def must_exist(db: Database, cache: Cache, user_id: UUID) -> None:

@@ -11,22 +11,18 @@ from tenfold.modules.identity.shapes import UserCard
 from tenfold.platform.cache import Cache
 from tenfold.platform.db import Database, Read
 
-_CARD_LASTS = timedelta(minutes=10)
+_CARD_LASTS = timedelta(hours=1)
 
 
 async def cards(db: Database, cache: Cache, user_ids: Iterable[UUID]) -> dict[UUID, UserCard]:
     """The cards of these users, from the cache where it has them. Call it outside a transaction: it may open one."""
 
-    async def compute(missing: Sequence[object]) -> dict[object, UserCard]:
+    async def compute(missing: Sequence[UUID]) -> dict[UUID, UserCard]:
         async with db.read() as tx:
-            found = await queries.list_cards(tx, user_ids=list(missing))
-        return {card.id: card for card in found}
+            return await read_cards(tx, missing)
 
     wanted = list(dict.fromkeys(user_ids))
-    if not wanted:
-        return {}
-    found = await cache.get_many("user_card", wanted, compute, ttl=_CARD_LASTS, tag=_tag_of)
-    return {user_id: found[user_id] for user_id in wanted if user_id in found}
+    return await cache.get_many("user_card", wanted, compute, ttl=_CARD_LASTS, tag=card_tag) if wanted else {}
 
 
 async def read_cards(tx: Read, user_ids: Iterable[UUID]) -> dict[UUID, UserCard]:
@@ -48,7 +44,3 @@ async def find_user_id(tx: Read, handle: str) -> UUID | None:
         return None
     holder = await queries.find_handle(tx, skeleton=skeleton(written), handle=written)
     return None if holder is None else holder.user_id
-
-
-def _tag_of(user_id: object) -> str:
-    return card_tag(user_id) if isinstance(user_id, UUID) else ""

@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 from tenfold.platform.bus import Bus
 
 T = TypeVar("T")
+K = TypeVar("K")
 DROP = "cache.drop"
 """The topic of the bus on which tags to drop travel, as a list of texts: `tx.signal(DROP, ["user:…"])`."""
 
@@ -56,12 +57,12 @@ class Cache(ABC):
     async def get_many(
         self,
         name: str,
-        keys: Sequence[object],
-        compute: Callable[[Sequence[object]], Awaitable[dict[object, T]]],
+        keys: Sequence[K],
+        compute: Callable[[Sequence[K]], Awaitable[dict[K, T]]],
         *,
         ttl: timedelta,
-        tag: Callable[[object], str] | None = None,
-    ) -> dict[object, T]:
+        tag: Callable[[K], str] | None = None,
+    ) -> dict[K, T]:
         """The values of several keys, with one call of `compute` for those that are missing."""
 
     @abstractmethod

@@ -18,6 +18,7 @@ from tenfold.platform.cache import Cache
 from tenfold.platform.observe import metrics
 
 T = TypeVar("T")
+K = TypeVar("K")
 Place = tuple[str, object]
 
 # What an entry takes beside its value: the entry, its place in the order, its key and its tags.
@@ -103,23 +104,24 @@ class MemoryCache(Cache):
     async def get_many(
         self,
         name: str,
-        keys: Sequence[object],
-        compute: Callable[[Sequence[object]], Awaitable[dict[object, T]]],
+        keys: Sequence[K],
+        compute: Callable[[Sequence[K]], Awaitable[dict[K, T]]],
         *,
         ttl: timedelta,
-        tag: Callable[[object], str] | None = None,
-    ) -> dict[object, T]:
+        tag: Callable[[K], str] | None = None,
+    ) -> dict[K, T]:
         """The values of several keys; those that have none are absent."""
-        found: dict[object, T] = {}
-        flights: dict[object, _Flight] = {}
-        due: list[object] = []
-        missing: dict[object, None] = {}
+        found: dict[K, T] = {}
+        flights: dict[K, _Flight] = {}
+        due: list[K] = []
+        missing: dict[K, None] = {}
         now = self._clock.now().timestamp()
         for key in keys:
             place = (name, key)
             entry = self._entries.get(place)
             if entry is not None and now < entry.expires_at:
-                found[key] = entry.value
+                if entry.value is not None:
+                    found[key] = entry.value
                 self._entries.move_to_end(place)
                 if now >= entry.early_at and self._is_due(place, entry, now):
                     due.append(key)
@@ -127,7 +129,11 @@ class MemoryCache(Cache):
                 flights[key] = flight
             else:
                 missing[key] = None
-        for outcome, count in (("hit", len(found)), ("joined", len(flights)), ("miss", len(missing))):
+        if found:
+            self._count(name, "hit", len(found))
+        if not (missing or flights or due):
+            return found
+        for outcome, count in (("joined", len(flights)), ("miss", len(missing))):
             if count:
                 self._count(name, outcome, count)
         for batch in filter(None, (list(missing), due)):
@@ -138,7 +144,7 @@ class MemoryCache(Cache):
             value = future.result() if future.done() else await asyncio.shield(future)
             if value is not None:
                 found[key] = value
-        return {key: value for key, value in found.items() if value is not None}
+        return found
 
     async def drop(self, *tags: str) -> None:
         """Forget what carries one of these tags."""
@@ -203,18 +209,18 @@ class MemoryCache(Cache):
     def _compute_many(
         self,
         name: str,
-        keys: list[object],
-        compute: Callable[[Sequence[object]], Awaitable[Mapping[object, Any]]],
+        keys: list[K],
+        compute: Callable[[Sequence[K]], Awaitable[Mapping[K, Any]]],
         *,
         ttl: timedelta,
-        tag: Callable[[object], str] | None,
-    ) -> dict[object, _Flight]:
+        tag: Callable[[K], str] | None,
+    ) -> dict[K, _Flight]:
         async def computed() -> Mapping[Place, tuple[Any, timedelta | None]]:
             values = await compute(keys)
             return {(name, key): (value, None if value is None else ttl) for key, value in values.items()}
 
         flights = {key: _Flight(() if tag is None else (tag(key),)) for key in keys}
-        places = {(name, key): flight for key, flight in flights.items()}
+        places: dict[Place, _Flight] = {(name, key): flight for key, flight in flights.items()}
         self._flights.update(places)
         self._start(self._fly(places, computed))
         return flights
