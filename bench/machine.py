@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+import time
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -59,6 +60,12 @@ class Stopwatch:
         self._postgres = postgres
         self._server_before = processor_seconds(server)
         self._before = {pid: processor_seconds(pid) for pid in family(postgres)}
+        self._started = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start, as the clock on the wall has them."""
+        return time.perf_counter() - self._started
 
     def server(self) -> float:
         """Seconds of the server."""
