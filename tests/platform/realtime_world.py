@@ -31,6 +31,8 @@ class Stopwatch:
 class RecordingWire:
     """A transport that keeps what it is given."""
 
+    address = "192.0.2.7"
+
     def __init__(self) -> None:
         self.frames: list[bytes] = []
         self.closed: Disconnect | None = None

@@ -50,6 +50,11 @@ class Caller(Protocol):
         """Who is connected, by the newest token; never None when a method is called."""
         ...
 
+    @property
+    def address(self) -> str:
+        """Where they are, past trusted proxies: what limits count by."""
+        ...
+
 
 Authenticate = Callable[[str], Awaitable[Authenticated]]
 """Says whose access token it is; raises `TokenIsExpired` for one that was good, `NotSignedIn` for any other."""

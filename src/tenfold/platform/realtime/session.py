@@ -45,7 +45,12 @@ LONGEST_CHANNEL = 255
 
 
 class Wire(Protocol):
-    """What a transport does for a session. Neither call waits."""
+    """What a transport does for a session. No call waits."""
+
+    @property
+    def address(self) -> str:
+        """Who is at the other end, past trusted proxies."""
+        ...
 
     def send(self, frame: bytes) -> None:
         """Write a message, now or soon, after those before it."""
@@ -88,6 +93,11 @@ class Session:
         self._ping_at = now + lobby.rules.stale_after
         self._pong_by: float | None = None
         metrics.sockets.inc()
+
+    @property
+    def address(self) -> str:
+        """Who is at the other end, past trusted proxies."""
+        return self._wire.address
 
     # What the transport calls
 

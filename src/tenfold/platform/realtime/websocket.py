@@ -4,12 +4,13 @@ It costs one task per connection (the server's own) and one more while something
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from tenfold.platform.limits.address import Network, client_address
 from tenfold.platform.realtime.codes import SHUTDOWN, SLOW, Disconnect
 from tenfold.platform.realtime.lobby import Lobby
 from tenfold.platform.realtime.protocol import SUBPROTOCOL, join_frames
@@ -28,7 +29,7 @@ class RealtimeEndpoint:
     `queue_size` is how many bytes may wait for a reader: who is slower than that is disconnected, and recovers when it
     comes back. Who does not even read that within `close_timeout` is cut off. `allowed_origins` are those of browsers'
     pages besides our own; `*` allows all, and so does a client that sends no origin, since no browser sends a token on
-    its own.
+    its own. `trusted_proxies` are believed when they say whom they pass on.
     """
 
     def __init__(
@@ -36,12 +37,14 @@ class RealtimeEndpoint:
         lobby: Lobby,
         *,
         allowed_origins: Collection[str] = (),
+        trusted_proxies: Sequence[Network] = (),
         queue_size: int = 1024 * 1024,
         close_timeout: timedelta = timedelta(seconds=5),
     ) -> None:
         self._lobby = lobby
         self._close_timeout = close_timeout.total_seconds()
         self._allowed_origins = frozenset(allowed_origins)
+        self._trusted_proxies = trusted_proxies
         self._queue_size = queue_size
         self._open: set[_Connection] = set()
         self._wheel = Wheel(lobby.monotonic, each_second=lobby.hub.sweep)
@@ -56,7 +59,8 @@ class RealtimeEndpoint:
             return
         subprotocol = SUBPROTOCOL if SUBPROTOCOL in scope.get("subprotocols", ()) else None
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
-        connection = _Connection(self._lobby, send, limit=self._queue_size, close_timeout=self._close_timeout)
+        address = address_of(scope, self._trusted_proxies)
+        connection = _Connection(self._lobby, send, address, limit=self._queue_size, close_timeout=self._close_timeout)
         self._open.add(connection)
         self._wheel.add(connection.session, self._lobby.monotonic())
         if self._is_draining:
@@ -112,10 +116,12 @@ class _Connection:
         "_waiting",
         "_was_cut",
         "_writer",
+        "address",
         "session",
     )
 
-    def __init__(self, lobby: Lobby, send: Send, *, limit: int, close_timeout: float) -> None:
+    def __init__(self, lobby: Lobby, send: Send, address: str, *, limit: int, close_timeout: float) -> None:
+        self.address = address
         self._send = send
         self._limit = limit
         self._close_timeout = close_timeout
@@ -187,6 +193,16 @@ class _Connection:
         if self._reader is not None:
             self._was_cut = True
             self._reader.cancel()
+
+
+def address_of(scope: Any, trusted: Sequence[Network]) -> str:
+    """Where a connection comes from: its peer, or what a trusted proxy says of it."""
+    peer = scope.get("client")
+    address = peer[0] if peer else "127.0.0.1"
+    if not trusted:
+        return address
+    lines = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    return client_address(address, b",".join(lines).decode("latin-1"), trusted)
 
 
 async def _refuse(scope: Any, send: Send, status: int) -> None:
