@@ -17,9 +17,8 @@ module = Module(
         "mentions": "conversation_id",
         "reactions": "conversation_id",
         "thread_reads": "conversation_id",
-        "message_reports": "conversation_id",
-        "chat_blocks": "user_id",
         "archived_messages": "conversation_id",
-        "archived_months": "conversation_id",
+        "message_reports": "conversation_id",
+        "held_messages": "conversation_id",
     },
 )

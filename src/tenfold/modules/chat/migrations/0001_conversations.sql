@@ -108,8 +108,6 @@ create index messages_changed on messages (conversation_id, change_no) where rev
 create index messages_uncounted on messages (conversation_id, seq) where kind = 'notice' or deleted_at is not null;
 create index messages_thread on messages (conversation_id, thread_root, seq) where thread_root is not null;
 create index messages_pinned on messages (conversation_id, pinned_at) where pinned_at is not null;
--- For the search in one's own conversations. The small list of pending entries keeps each flush short.
-create index messages_words on messages using gin (to_tsvector('simple', body)) with (gin_pending_list_limit = 512);
 -- For what looks for old messages: almost free to write.
 create index messages_age on messages using brin (created_at) with (autosummarize = on);
 
@@ -147,43 +145,4 @@ create table thread_reads (
     thread_root bigint not null,
     read_seq bigint not null,
     primary key (conversation_id, user_id, thread_root)
-);
-
-create table message_reports (
-    conversation_id uuid not null,
-    seq bigint not null,
-    reporter_id uuid not null,
-    report_id uuid not null,
-    reason text not null,
-    created_at timestamptz not null,
-    resolved_at timestamptz,
-    resolver_id uuid,
-    resolution text,
-    primary key (conversation_id, seq, reporter_id)
-);
-create index message_reports_open on message_reports (report_id) where resolved_at is null;
-
--- Who wants to hear nothing of whom, as identity's facts say; `out` at the home of who blocks, `in` at the other's.
-create table chat_blocks (
-    user_id uuid not null,
-    other_id uuid not null,
-    side text not null check (side in ('out', 'in')),
-    primary key (user_id, other_id, side)
-);
-
--- Old messages, a partition for each month of `created_at`; the job that moves them makes the partitions. Which months
--- hold which part of a conversation stands in `archived_months`, so that a reader opens only those partitions.
-create table archived_messages (
-    like messages including defaults,
-    primary key (conversation_id, seq, created_at)
-) partition by range (created_at);
-create index archived_messages_changed on archived_messages (conversation_id, change_no);
-create index archived_messages_words on archived_messages using gin (to_tsvector('simple', body));
-
-create table archived_months (
-    conversation_id uuid not null,
-    month date not null,
-    first_seq bigint not null,
-    last_seq bigint not null,
-    primary key (conversation_id, month)
 );
