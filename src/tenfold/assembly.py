@@ -33,11 +33,12 @@ from tenfold.platform.cache.memory import MemoryCache
 from tenfold.platform.db import Database, Migrations, PoolSizes, Source
 from tenfold.platform.db.manifest import module as db
 from tenfold.platform.exports import Exports
-from tenfold.platform.http.app import Application, build_router
+from tenfold.platform.http.app import Application
 from tenfold.platform.http.doors import Door
 from tenfold.platform.http.gate import Gate, HttpPolicy
 from tenfold.platform.http.manifest import module as http
 from tenfold.platform.http.openapi import document_of
+from tenfold.platform.http.router import Router
 from tenfold.platform.http.standing import standing_handlers
 from tenfold.platform.jobs.manifest import module as jobs
 from tenfold.platform.jobs.pgqueuer import Queue
@@ -198,7 +199,7 @@ class House:
     def application(self, socket: RealtimeEndpoint) -> Application:
         """The ASGI application: every door, the standing ones, and the socket."""
         gate = self.gate()
-        router = build_router(self.doors(), self.parts, gate, standing_handlers(self.document, self.checks))
+        router = Router(self.doors(), self.parts, gate, standing_handlers(self.document, self.checks))
         return Application(router, gate.policy, socket)
 
     def worker(self) -> Worker:

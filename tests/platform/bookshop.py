@@ -19,9 +19,10 @@ from tenfold.platform.cache import Cache
 from tenfold.platform.cache.memory import MemoryCache
 from tenfold.platform.db import Database, Read, Write, many, one, run
 from tenfold.platform.http import Client, Door, Extra, door
-from tenfold.platform.http.app import Application, build_router
+from tenfold.platform.http.app import Application
 from tenfold.platform.http.gate import Gate, HttpPolicy
 from tenfold.platform.http.openapi import document_of
+from tenfold.platform.http.router import Router
 from tenfold.platform.http.rpc import Rpc
 from tenfold.platform.http.server import bind, serving
 from tenfold.platform.http.standing import standing_handlers
@@ -153,7 +154,7 @@ async def built(
     parts.add(Cache, MemoryCache(1 << 20, clock=clock))
     parts.add(Gatekeeper, hold)
     gate = Gate(authenticate, MemoryLimits(clock), budgets or LimitPolicy(), policy or HttpPolicy())
-    router = build_router(DOORS, parts, gate, STANDING)
+    router = Router(DOORS, parts, gate, STANDING)
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
     async with contextlib.AsyncExitStack() as server:

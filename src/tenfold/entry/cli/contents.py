@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tenfold.assembly import MODULES
-from tenfold.platform.http.app import PREFIX
+from tenfold.platform.http.router import PREFIX
 
 if TYPE_CHECKING:
     from tenfold.platform.http.doors import Door
