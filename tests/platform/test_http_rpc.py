@@ -1,10 +1,12 @@
 """Doors over the socket: a call goes the way of a request, and is refused in the same words. On a real database."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec import Raw
 
 from tenfold.kit.actors import Actor
 from tenfold.kit.ids import new_id
@@ -18,10 +20,19 @@ from tests.platform.bookshop import ANA, BOSS, Site, built
 ABSENT = "01890000-0000-7000-8000-000000000000"
 
 
+@dataclass(frozen=True)
+class Connected:
+    """Somebody with an open connection."""
+
+    actor: Actor
+    address: str
+    id: str = "0123456789abcdef"
+
+
 async def call(site: Site, method: str, data: bytes = b"", *, actor: Actor = ANA, address: str = "192.0.2.7") -> Any:
     """What came back: the data, read, or the error."""
-    answer = await site.rpc(actor, address, method, data)
-    return answer if isinstance(answer, ErrorReply) else msgspec.json.decode(answer.data)
+    answer = await site.rpc(Connected(actor, address), method, Raw(data))
+    return answer if isinstance(answer, ErrorReply) else msgspec.json.decode(answer)
 
 
 async def test_a_call_does_what_the_request_does(site: Site) -> None:

@@ -9,36 +9,34 @@ import time
 from urllib.parse import unquote
 
 import structlog
-from litestar import Litestar
 from litestar.exceptions import MethodNotAllowedException, NotFoundException
 from msgspec import Raw
 
-from tenfold.kit.actors import Actor
 from tenfold.kit.refusals import Refusal
-from tenfold.platform.http.app import find_endpoint
 from tenfold.platform.http.doors import Client
 from tenfold.platform.http.endpoint import Endpoint
 from tenfold.platform.http.observer import Observer
 from tenfold.platform.http.problems import InternalError, MethodNotAllowed, UnknownPath
+from tenfold.platform.http.router import Router
 from tenfold.platform.observe import logs, traces
 from tenfold.platform.realtime.codes import METHOD_NOT_FOUND, ErrorReply
-from tenfold.platform.realtime.protocol import DataResult
+from tenfold.platform.realtime.lobby import Caller
 
 log = structlog.get_logger("tenfold.http")
-_NOTHING = DataResult(Raw(b"{}"))
+_NOTHING = Raw(b"{}")
 _AGAIN = (429, 503)
 
 
 class Rpc:
     """Calls doors by `METHOD /path?query`, such as `POST /v1/posts`."""
 
-    def __init__(self, router: Litestar, *, log_requests: bool = False) -> None:
+    def __init__(self, router: Router, *, log_requests: bool = False) -> None:
         """`router` is that of HTTP; `log_requests` has every call logged, as it has every request."""
         self._router = router
         self._observe = Observer(log_requests=log_requests)
 
-    async def __call__(self, actor: Actor, address: str, method: str, data: bytes) -> DataResult | ErrorReply:
-        """Answer one call of somebody at an address: the body of the answer (`{}` when there is none), or why not.
+    async def __call__(self, caller: Caller, method: str, data: Raw) -> Raw | ErrorReply:
+        """Answer one call of whoever is connected: the body of the answer (`{}` when there is none), or why not.
 
         A refusal's code is 1000 and its status, its message `Code: sentence`.
         """
@@ -53,8 +51,9 @@ class Rpc:
             try:
                 endpoint, parameters = self._find(verb, unquote(path))
                 door = endpoint.door.name
-                status, body = await endpoint.call(parameters, query.encode(), data, asker=(actor, Client(address, "")))
-                return DataResult(Raw(body)) if body else _NOTHING
+                asker = (caller.actor, Client(caller.address, ""))
+                status, body = await endpoint.call(parameters, query.encode(), bytes(data), asker=asker)
+                return Raw(body) if body else _NOTHING
             except Refusal as refusal:
                 status = refusal.status
                 return _refused(refusal)
@@ -68,7 +67,7 @@ class Rpc:
 
     def _find(self, verb: str, path: str) -> tuple[Endpoint, dict[str, object]]:
         try:
-            endpoint, parameters = find_endpoint(self._router, verb, path)
+            endpoint, parameters = self._router.find(verb, path)
         except NotFoundException:
             raise UnknownPath from None
         except MethodNotAllowedException:
