@@ -35,12 +35,25 @@ class ChatPolicy:
     `group_cap`: people in a group at most. `conversations_cap`: conversations one may be in at most.
     `hint_every`: how often, at most, the other members of a group are told that it has changed.
     `replay_cap`: changes that a client may recover at most; one that missed more loads the conversation afresh.
+    `reaction_kinds`: different reactions to one message. `pins`: pinned messages in one conversation.
+    `request_messages`: what a stranger may write before they are accepted.
+    `search_reach`: conversations, the latest, that a search looks into. `acquainted_in`: members of a group that makes
+    its members known to each other. `idle_after`: so long after their last sign of life somebody connected is idle.
+    `archive_after`: the age at which messages move to the archive. `batch`: rows that a job moves or deletes at once.
     """
 
     group_cap: int = 1_000
     conversations_cap: int = 5_000
     hint_every: timedelta = timedelta(seconds=1)
     replay_cap: int = 1_000
+    reaction_kinds: int = 20
+    pins: int = 50
+    request_messages: int = 3
+    search_reach: int = 200
+    acquainted_in: int = 100
+    idle_after: timedelta = timedelta(minutes=5)
+    archive_after: timedelta = timedelta(days=30)
+    batch: int = 1_000
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -274,3 +287,82 @@ class Unread(msgspec.Struct, frozen=True):
     messages: int
     mentions: int
     requests: int
+
+
+class Sent(msgspec.Struct, frozen=True, gc=False):
+    """What the statement that sends answers: the numbers of the message, and what else is to be told.
+
+    `state` is the sender's before it: `invited` when this is their answer to a stranger.
+    """
+
+    last_seq: int
+    last_change: int
+    kind: ConversationKind
+    one_id: UUID | None
+    other_id: UUID | None
+    state: MemberState
+
+
+class NotSent(msgspec.Struct, frozen=True):
+    """Why somebody in a conversation cannot send: not let in, not among those who write, or too soon by `wait` s."""
+
+    is_outside: bool
+    is_silent: bool
+    wait: float
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What somebody is in a conversation; no state when they never were in it."""
+
+    state: MemberState | None
+    role: MemberRole | None
+
+
+class MyPlace(msgspec.Struct, frozen=True):
+    """One of somebody's conversations, as their home lists it."""
+
+    conversation_id: UUID
+    is_muted: bool
+    muted_until: datetime | None
+    is_archived: bool
+    hidden_seq: int
+
+
+class MineRow(msgspec.Struct, frozen=True):
+    """What a conversation is to one of its people, as its home has it."""
+
+    conversation_id: UUID
+    state: MemberState
+    role: MemberRole
+    read_seq: int
+    delivered_seq: int
+    is_marked_unread: bool
+    unread: int
+    mentions: int
+    first_unread: int | None
+
+
+class Marked(msgspec.Struct, frozen=True):
+    """A marker that was moved: where it is now, what others are told, and in what kind of conversation."""
+
+    read_seq: int
+    shown_seq: int
+    delivered_seq: int
+    is_marked_unread: bool
+    kind: ConversationKind
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Where a conversation's changes stand."""
+
+    conversation_id: UUID
+    last_change: int
+
+
+class UnreadRow(msgspec.Struct, frozen=True):
+    """What waits in one conversation."""
+
+    conversation_id: UUID
+    unread: int
+    mentions: int
+    is_marked_unread: bool

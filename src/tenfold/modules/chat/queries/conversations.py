@@ -1,0 +1,101 @@
+"""Statements about conversations: open, look at, hold, change; and the list of somebody's own, ids first."""
+
+from tenfold.modules.chat.queries.fragments import sql
+from tenfold.modules.chat.shapes import ConversationRow, Message, MineRow, MyPlace, Position, UnreadRow
+from tenfold.platform.db import many, maybe, one, run
+
+insert_conversation = run("""
+insert into conversations (conversation_id, kind, title, topic, access, posting, creator_id, created_at, one_id,
+                           other_id, member_count, last_message_at, is_blocked)
+values (:conversation_id, :kind, :title, :topic, :access, :posting, :creator_id, :now, :one_id,
+        :other_id, :member_count, :now, :is_blocked)
+on conflict (conversation_id) do nothing""")
+
+find_conversation = maybe(
+    ConversationRow,
+    sql("select {conversation c} from conversations c where c.conversation_id = :conversation_id"),
+)
+
+# Whoever holds a conversation is the only one to change it: what they read after this statement stays as it is.
+hold_conversation = maybe(
+    ConversationRow,
+    sql("""
+select {conversation c} from conversations c where c.conversation_id = :conversation_id for update"""),
+)
+
+save_conversation = run("""
+update conversations
+   set title = :title, topic = :topic, access = :access, posting = :posting, slow_mode_seconds = :slow_mode_seconds,
+       retention_days = :retention_days, member_count = coalesce(:member_count, member_count), first_seq = :first_seq,
+       last_seq = :last_seq, last_change = :last_change, change_no = :change_no, last_message_at = :last_message_at,
+       is_blocked = :is_blocked
+ where conversation_id = :conversation_id""")
+
+advance_conversation = run("""
+update conversations set last_change = :last_change where conversation_id = :conversation_id""")
+
+insert_notice = run("""
+insert into messages (conversation_id, seq, sender_id, kind, body, notice, created_at, change_no)
+values (:conversation_id, :seq, :sender_id, 'notice', '', :notice, :now, :change_no)""")
+
+list_my_places = many(
+    MyPlace,
+    """
+select conversation_id, is_muted and (muted_until is null or muted_until > :now) as is_muted,
+       case when muted_until > :now then muted_until end as muted_until, is_archived, hidden_seq
+  from memberships where user_id = :user_id and state = :state""",
+)
+
+find_my_place = maybe(
+    MyPlace,
+    """
+select conversation_id, is_muted and (muted_until is null or muted_until > :now) as is_muted,
+       case when muted_until > :now then muted_until end as muted_until, is_archived, hidden_seq
+  from memberships where user_id = :user_id and conversation_id = :conversation_id""",
+)
+
+# Of these conversations, a page by their latest message. One that was hidden is back when it has a later message.
+list_by_latest = many(
+    ConversationRow,
+    sql("""
+select {conversation c}
+  from unnest(:ids::uuid[], :hidden::bigint[]) as place(id, hidden_seq)
+  join conversations c on c.conversation_id = place.id
+ where (c.last_seq > place.hidden_seq) <> :is_hidden::boolean
+   and (:before_at::timestamptz is null or (c.last_message_at, c.conversation_id) < (:before_at, :before_id::uuid))
+ order by c.last_message_at desc, c.conversation_id desc limit :limit"""),
+)
+
+list_mine = many(
+    MineRow,
+    sql("""
+select c.conversation_id, mine.state, mine.role, mine.read_seq, mine.delivered_seq, mine.is_marked_unread,
+       {unread}::bigint as unread, {mentioned} as mentions, {first unread} as first_unread
+  from conversations c
+  join members mine on mine.conversation_id = c.conversation_id and mine.user_id = :user_id
+ where c.conversation_id = any (:ids::uuid[]) and mine.state in ('invited', 'joined')"""),
+)
+
+list_latest_messages = many(
+    Message,
+    sql("""
+select {message latest}
+  from unnest(:ids::uuid[], :seqs::bigint[]) as place(id, seq)
+  join messages latest on latest.conversation_id = place.id and latest.seq = place.seq"""),
+)
+
+count_unread = many(
+    UnreadRow,
+    sql("""
+select c.conversation_id, {unread}::bigint as unread, {mentioned} as mentions, mine.is_marked_unread
+  from conversations c
+  join members mine on mine.conversation_id = c.conversation_id and mine.user_id = :user_id
+ where c.conversation_id = any (:ids::uuid[]) and mine.state = 'joined'
+   and (c.last_seq > mine.read_seq or mine.is_marked_unread)"""),
+)
+
+list_positions = many(
+    Position, "select conversation_id, last_change from conversations where conversation_id = any (:ids::uuid[])"
+)
+
+count_my_places = one(int, "select count(*) from (select from memberships where user_id = :user_id limit :limit) place")

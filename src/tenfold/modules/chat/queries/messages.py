@@ -1,0 +1,73 @@
+"""Statements about messages: a stretch of history in either direction, one by its number, a change of one, its past."""
+
+from tenfold.modules.chat.queries.fragments import sql
+from tenfold.modules.chat.shapes import EarlierBody, Message
+from tenfold.platform.db import many, maybe, run
+
+list_before = many(
+    Message,
+    sql("""
+select {message said} from messages said
+ where said.conversation_id = :conversation_id and said.seq < :before and said.seq >= {first}
+ order by said.seq desc limit :limit"""),
+)
+
+list_after = many(
+    Message,
+    sql("""
+select {message said} from messages said
+ where said.conversation_id = :conversation_id and said.seq > :after and said.seq >= {first}
+ order by said.seq limit :limit"""),
+)
+
+find_message = maybe(
+    Message,
+    sql("""
+select {message said} from messages said
+ where said.conversation_id = :conversation_id and said.seq = :seq and said.seq >= {first}"""),
+)
+
+# For whoever holds the conversation: everything that can change in a message, and the number of the change.
+save_message = run("""
+with conv as (
+    update conversations set last_change = :change_no where conversation_id = :conversation_id
+)
+update messages
+   set sender_id = :sender_id, body = :body, attachments = :attachments, mentions = :mentions, reactions = :reactions,
+       thread_size = :thread_size, thread_last_seq = :thread_last_seq, edited_at = :edited_at,
+       deleted_at = :deleted_at, pinned_at = :pinned_at, pinned_by = :pinned_by, change_no = :change_no,
+       revision = :revision
+ where conversation_id = :conversation_id and seq = :seq""")
+
+insert_edit = run("""
+insert into message_edits (conversation_id, seq, edit_id, body, written_at)
+values (:conversation_id, :seq, :edit_id, :body, :written_at)""")
+
+list_edits = many(
+    EarlierBody,
+    sql("""
+select edit.edit_id as id, edit.body, edit.written_at from message_edits edit
+ where edit.conversation_id = :conversation_id and edit.seq = :seq and edit.seq >= {first}
+   and (:before::uuid is null or edit.edit_id < :before)
+ order by edit.edit_id desc limit :limit"""),
+)
+
+# What hangs on a message and goes with it.
+clear_message = run("""
+with edits as (
+    delete from message_edits where conversation_id = :conversation_id and seq = :seq
+), named as (
+    delete from mentions where conversation_id = :conversation_id and seq = :seq
+)
+delete from reactions where conversation_id = :conversation_id and seq = :seq""")
+
+replace_mentions = run("""
+with gone as (
+    delete from mentions where conversation_id = :conversation_id and seq = :seq
+       and user_id <> all (:mentions::uuid[])
+)
+insert into mentions (conversation_id, user_id, seq)
+select person.conversation_id, person.user_id, :seq from members person
+ where person.conversation_id = :conversation_id and person.user_id = any (:mentions::uuid[])
+   and person.user_id <> :sender_id and person.state = 'joined'
+on conflict do nothing""")

@@ -1,0 +1,96 @@
+"""Sending: one statement that checks, numbers, writes and marks; and why it did not, should it not have."""
+
+from tenfold.modules.chat.queries.fragments import sql
+from tenfold.modules.chat.shapes import Message, NotSent, Sent
+from tenfold.platform.db import maybe
+
+# The sender's own row is locked first, then the conversation's, as everywhere in chat: what they say is in the order in
+# which they say it, slow mode cannot be outrun by sending twice at once, and who is removed meanwhile is not heard.
+# Without a row in the answer nothing was written. {more} are the parts that few messages have.
+_SEND = """
+with me as materialized (
+    select state, role, last_sent_at from members
+     where conversation_id = :conversation_id and user_id = :sender_id and state in ('joined', 'invited')
+       for update
+), conv as (
+    update conversations c
+       set last_seq = c.last_seq + 1, last_change = c.last_change + 1, last_message_at = :now
+      from me
+     where c.conversation_id = :conversation_id
+       and (me.state = 'joined' or c.kind = 'direct') and not c.is_blocked
+       and (me.role <> 'member' or c.posting = 'members'
+            and (c.slow_mode_seconds = 0 or me.last_sent_at is null
+                 or me.last_sent_at + c.slow_mode_seconds * interval '1 second' <= :now))
+       and not exists (select from messages known where known.conversation_id = :conversation_id
+                          and known.sender_id = :sender_id and known.client_msg_id = :client_msg_id)
+       {checks}
+    returning c.last_seq, c.last_change, c.kind, c.one_id, c.other_id
+), marked as (
+    update members
+       set read_seq = conv.last_seq, shown_seq = conv.last_seq, delivered_seq = conv.last_seq,
+           sent_seq = conv.last_seq, last_sent_at = :now, is_marked_unread = false
+      from conv where members.conversation_id = :conversation_id and members.user_id = :sender_id
+), written as (
+    insert into messages (conversation_id, seq, sender_id, client_msg_id, body, attachments, created_at, change_no
+                          {columns})
+    select :conversation_id, last_seq, :sender_id, :client_msg_id, :body, :attachments, :now, last_change {values}
+      from conv
+){more}
+select conv.last_seq, conv.last_change, conv.kind, conv.one_id, conv.other_id, me.state from conv, me"""
+
+send_plain = maybe(
+    Sent,
+    _SEND.replace("{checks}", "").replace("{columns}", "").replace("{values}", "").replace("{more}", ""),
+)
+
+# What is answered must be there, and the root of a thread must not be an answer in another.
+send_linked = maybe(
+    Sent,
+    _SEND.replace(
+        "{checks}",
+        """and (:reply_to::bigint is null or exists (
+                select from messages quoted where quoted.conversation_id = :conversation_id
+                   and quoted.seq = :reply_to and quoted.deleted_at is null))
+       and (:thread_root::bigint is null or exists (
+                select from messages root where root.conversation_id = :conversation_id
+                   and root.seq = :thread_root and root.thread_root is null and root.deleted_at is null))""",
+    )
+    .replace("{columns}", ", mentions, reply_to, thread_root")
+    .replace("{values}", ", :mentions::uuid[], :reply_to::bigint, :thread_root::bigint")
+    .replace(
+        "{more}",
+        """, named as (
+    insert into mentions (conversation_id, user_id, seq)
+    select :conversation_id, person.user_id, conv.last_seq
+      from conv cross join members person
+     where person.conversation_id = :conversation_id and person.user_id = any (:mentions::uuid[])
+       and person.user_id <> :sender_id and person.state = 'joined'
+), root as (
+    update messages
+       set thread_size = thread_size + 1, thread_last_seq = conv.last_seq, change_no = conv.last_change,
+           revision = revision + 1
+      from conv where messages.conversation_id = :conversation_id and messages.seq = :thread_root
+)""",
+    ),
+)
+
+find_sent = maybe(
+    Message,
+    sql("""
+select {message said} from messages said
+ where said.conversation_id = :conversation_id and said.sender_id = :sender_id
+   and said.client_msg_id = :client_msg_id"""),
+)
+
+find_why_not_sent = maybe(
+    NotSent,
+    """
+select mine.state = 'invited' and c.kind <> 'direct' or c.is_blocked as is_outside,
+       mine.role = 'member' and c.posting = 'admins' as is_silent,
+       case when mine.role = 'member' and c.slow_mode_seconds > 0 and mine.last_sent_at is not null
+            then extract(epoch from mine.last_sent_at + c.slow_mode_seconds * interval '1 second' - :now::timestamptz)
+            else 0 end::float8 as wait
+  from conversations c
+  join members mine on mine.conversation_id = c.conversation_id and mine.user_id = :sender_id
+ where c.conversation_id = :conversation_id and mine.state in ('joined', 'invited')""",
+)
