@@ -19,6 +19,7 @@ from tenfold.modules.identity import (
     Keyring,
     PasswordPolicy,
     Passwords,
+    SubscriptionTokens,
     attach,
     catch_up,
 )
@@ -39,6 +40,7 @@ from tenfold.platform.http.gate import Gate, HttpPolicy
 from tenfold.platform.http.manifest import module as http
 from tenfold.platform.http.openapi import document_of
 from tenfold.platform.http.router import Router
+from tenfold.platform.http.rpc import Rpc
 from tenfold.platform.http.standing import standing_handlers
 from tenfold.platform.jobs.manifest import module as jobs
 from tenfold.platform.jobs.pgqueuer import Queue
@@ -55,7 +57,7 @@ from tenfold.platform.module import Module
 from tenfold.platform.observe.health import Check, RoomToWrite, readiness
 from tenfold.platform.parts import Parts
 from tenfold.platform.realtime import Realtime
-from tenfold.platform.realtime.lobby import Authenticated, Lobby, SessionRules
+from tenfold.platform.realtime.lobby import Authenticated, Lobby, Permit, SessionRules
 from tenfold.platform.realtime.memory import MemoryRealtime
 from tenfold.platform.realtime.relay import RelayedRealtime
 from tenfold.platform.realtime.websocket import RealtimeEndpoint
@@ -114,26 +116,10 @@ class House:
         self.queue = add(Queue, Queue(self.db, self.registry))
         self.db.outbox = Announcer(self.queue, self.bus, self.realtime)
 
-        policy = add(IdentityPolicy, _identity_policy(settings))
-        keyring = add(Keyring, Keyring(_keys(settings)))
-        self.passwords = add(Passwords, Passwords(PasswordPolicy(**settings.passwords.model_dump())))
-        self.tokens = add(AccessTokens, AccessTokens(keyring, policy=policy, clock=self.clock))
-        add(
-            Guard,
-            Guard(
-                db=self.db,
-                passwords=self.passwords,
-                limits=self.limits,
-                keyring=keyring,
-                tokens=self.tokens,
-                policy=policy,
-                cache=self.cache,
-            ),
-        )
-        add(Templates, Templates(mail_folders(modules), app=policy.app_name, home=policy.public_url))
-        attach(self.bus, self.tokens, realtime=self.hub, db=self.db)
+        self._add_identity()
         add(FeedPolicy, FeedPolicy(**settings.feed.model_dump()))
         add(ChatPolicy, ChatPolicy())
+        self.lobby = add(Lobby, self._lobby())
 
     async def open(self, *, migrate: bool = False) -> None:
         """Connect to the database and the bus, and learn what was revoked lately.
@@ -181,26 +167,27 @@ class House:
 
     def socket(self) -> RealtimeEndpoint:
         """The WebSocket endpoint of this process."""
-        numbers = self.settings.realtime
-        rules = SessionRules(
-            frame_size=numbers.max_frame, channels=numbers.channels, ping_interval=numbers.ping.total_seconds()
+        http_settings = self.settings.http
+        return RealtimeEndpoint(
+            self.lobby,
+            allowed_origins=http_settings.cors_origins,
+            trusted_proxies=http_settings.trusted_proxies,
+            queue_size=self.settings.realtime.queue,
         )
-        channels = [channel.bound(self.parts) for module in self.modules for channel in module.channels()]
-        lobby = Lobby(
-            self.hub,
-            self._signed_in,
-            channels=channels,
-            rules=rules,
-            clock=self.clock,
-            version=f"tenfold {__version__}",
-        )
-        return RealtimeEndpoint(lobby, allowed_origins=self.settings.http.cors_origins, queue_size=numbers.queue)
 
     def application(self, socket: RealtimeEndpoint) -> Application:
         """The ASGI application: every door, the standing ones, and the socket."""
-        gate = self.gate()
-        router = Router(self.doors(), self.parts, gate, standing_handlers(self.document, self.checks))
-        return Application(router, gate.policy, socket)
+        return Application(self.router, self.gate().policy, socket)
+
+    @functools.cached_property
+    def router(self) -> Router:
+        """Every door and the standing ones, for requests and for calls over sockets."""
+        return Router(self.doors(), self.parts, self.gate(), standing_handlers(self.document, self.checks))
+
+    @functools.cached_property
+    def rpc(self) -> Rpc:
+        """The doors for those who are connected."""
+        return Rpc(self.router, log_requests=self.settings.log.requests == "all")
 
     def worker(self) -> Worker:
         """What runs this process's share of the jobs."""
@@ -220,6 +207,48 @@ class House:
         """
         ask = functools.partial(readiness, self.db, self.migrations, self.settings.data)
         return await self.cache.get("readiness", "checks", ask, ttl=timedelta(seconds=1))
+
+    def _add_identity(self) -> None:
+        settings, add = self.settings, self.parts.add
+        policy = add(IdentityPolicy, _identity_policy(settings))
+        keyring = add(Keyring, Keyring(_keys(settings)))
+        self.passwords = add(Passwords, Passwords(PasswordPolicy(**settings.passwords.model_dump())))
+        self.tokens = add(AccessTokens, AccessTokens(keyring, policy=policy, clock=self.clock))
+        add(
+            Guard,
+            Guard(
+                db=self.db,
+                passwords=self.passwords,
+                limits=self.limits,
+                keyring=keyring,
+                tokens=self.tokens,
+                policy=policy,
+                cache=self.cache,
+            ),
+        )
+        add(Templates, Templates(mail_folders(self.modules), app=policy.app_name, home=policy.public_url))
+        attach(self.bus, self.tokens, realtime=self.hub, db=self.db)
+        add(SubscriptionTokens, SubscriptionTokens(keyring, policy=policy, clock=self.clock))
+
+    def _lobby(self) -> Lobby:
+        numbers = self.settings.realtime
+        rules = SessionRules(
+            frame_size=numbers.max_frame, channels=numbers.channels, ping_interval=numbers.ping.total_seconds()
+        )
+        return Lobby(
+            self.hub,
+            self._signed_in,
+            channels=[channel.bound(self.parts) for module in self.modules for channel in module.channels()],
+            # The doors are built when they are first called: one of them asks for this lobby.
+            call=lambda caller, method, data: self.rpc(caller, method, data),
+            subscription_of=self._permit,
+            rules=rules,
+            clock=self.clock,
+            version=f"tenfold {__version__}",
+        )
+
+    async def _permit(self, token: str) -> Permit:
+        return self.parts.get(SubscriptionTokens).read(token)
 
     async def _signed_in(self, token: str) -> Authenticated:
         borne = self.tokens.read(token)

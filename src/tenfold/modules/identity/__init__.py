@@ -23,6 +23,7 @@ from tenfold.modules.identity.events import (
 from tenfold.modules.identity.guard import Guard, card_tag
 from tenfold.modules.identity.keys import Keyring
 from tenfold.modules.identity.passwords import PasswordPolicy, Passwords
+from tenfold.modules.identity.permits import SubscriptionTokens
 from tenfold.modules.identity.revocation import attach, catch_up
 from tenfold.modules.identity.rules.texts import without_addresses
 from tenfold.modules.identity.shapes import IdentityPolicy, SignedIn, SignIn, SignUp, UserCard
@@ -41,6 +42,7 @@ __all__ = [
     "SignIn",
     "SignUp",
     "SignedIn",
+    "SubscriptionTokens",
     "TierChanged",
     "UserBlocked",
     "UserCard",

@@ -85,3 +85,7 @@ class SessionNotFound(NotFound):
 
 class NotYourself(Conflict):
     """You cannot do this to your own account."""
+
+
+class ChannelNotFound(NotFound):
+    """There is no such channel, or you may not listen to it."""

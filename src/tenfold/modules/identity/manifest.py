@@ -2,7 +2,7 @@
 
 from tenfold.modules.identity import errors, events, jobs
 from tenfold.modules.identity.actions.archive import export
-from tenfold.modules.identity.api import accounts, admin, factors, me, sessions, users
+from tenfold.modules.identity.api import accounts, admin, factors, me, realtime, sessions, users
 from tenfold.modules.identity.queries import accounts as account_queries
 from tenfold.modules.identity.queries import secrets as secret_queries
 from tenfold.modules.identity.queries import sessions as session_queries
@@ -11,7 +11,7 @@ from tenfold.platform.module import Module
 module = Module(
     name="identity",
     package="tenfold.modules.identity",
-    api=(accounts, sessions, me, factors, users, admin),
+    api=(accounts, sessions, me, factors, users, realtime, admin),
     jobs=jobs,
     queries=(account_queries, session_queries, secret_queries),
     events=events,

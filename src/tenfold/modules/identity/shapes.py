@@ -315,6 +315,22 @@ class EmailChangeState(msgspec.Struct, frozen=True):
     state: Literal["waiting", "changed"]
 
 
+class SubscriptionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The channel that somebody wants to listen to."""
+
+    channel: Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class SubscriptionToken(msgspec.Struct, frozen=True):
+    """What a subscription to a channel shows. `expires_in` is the seconds that it lasts."""
+
+    token: str
+    expires_in: int
+
+    def __repr__(self) -> str:
+        return f"SubscriptionToken(expires_in={self.expires_in})"
+
+
 class KeySet(msgspec.Struct, frozen=True):
     """The public keys that verify access tokens (RFC 7517)."""
 
