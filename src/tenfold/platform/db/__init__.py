@@ -12,7 +12,7 @@ lost.
 from tenfold.platform.db.ledger import ChangedMigration, NewerDatabase
 from tenfold.platform.db.migration_files import MalformedMigration, Migration, MissingMigration, Source
 from tenfold.platform.db.migrations import MigrationFailed, Migrations, Standing, UnfinishedBackfill
-from tenfold.platform.db.postgres import Announcements, Database, Outbox, PoolSizes, Read, Write
+from tenfold.platform.db.postgres import Announcements, Database, Outbox, PoolSizes, Read, Taken, Write
 from tenfold.platform.db.statements import Batch, NoRow, Statement, batch, many, maybe, one, run
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Source",
     "Standing",
     "Statement",
+    "Taken",
     "UnfinishedBackfill",
     "Write",
     "batch",

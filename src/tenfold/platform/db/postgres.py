@@ -21,6 +21,8 @@ from tenfold.platform.jobs import Enqueued, Job, Priority
 from tenfold.platform.observe import metrics
 
 T = TypeVar("T")
+Taken = asyncpg.UniqueViolationError
+"""Somebody else took a unique key an instant ago: run the deed again, and it will see them."""
 _log = structlog.get_logger("tenfold.db")
 _TRIES = 6
 # A migration that changed a statement's result while the statement was prepared costs a second run, too.
