@@ -9,12 +9,13 @@ as `python -m bench.load`: a pickled `Order` on its input, a pickled `Outcome` o
 import asyncio
 import pickle
 import random
+import select
+import socket
 import sys
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-import uvloop
 from hdrh.histogram import HdrHistogram
 
 _LONGEST = 60_000_000  # microseconds; what failed or was never answered counts as this
@@ -57,45 +58,44 @@ class Outcome:
         return self.answered / self.seconds if self.seconds else 0.0
 
 
-class Connection(asyncio.Protocol):
+class Connection:
     """One keep-alive connection that has at most one request under way."""
 
-    def __init__(self, run: "Run") -> None:
-        self.run = run
-        self.transport: asyncio.Transport | None = None
+    __slots__ = ("buffer", "expected", "intended", "socket", "status")
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.socket = socket.create_connection(address, timeout=5)
+        self.socket.setblocking(False)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.intended: float | None = None
         self.buffer = b""
         self.expected = -1
         self.status = 0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]
-
     def send(self, request: bytes, intended: float) -> None:
-        """Send a request that was meant to leave at `intended`."""
+        """Send a request that was meant to leave at `intended`. Raises OSError; a request fits into any send buffer."""
         self.intended = intended
-        assert self.transport is not None
-        self.transport.write(request)
+        if self.socket.send(request) != len(request):
+            raise BlockingIOError("a request did not fit into the send buffer")
 
-    def data_received(self, data: bytes) -> None:
+    def receive(self) -> bool:
+        """Take what has arrived; says whether the answer is complete. Raises OSError when the connection is lost."""
+        data = self.socket.recv(262_144)
+        if not data:
+            raise ConnectionResetError("the server closed the connection")
         buffer = self.buffer + data if self.buffer else data
         if self.expected < 0:
             end = buffer.find(b"\r\n\r\n")
             if end < 0:
                 self.buffer = buffer
-                return
+                return False
             self.status = int(buffer[9:12])
             self.expected = end + 4 + _body_length(buffer[:end], self.status)
         if len(buffer) < self.expected:
             self.buffer = buffer
-            return
+            return False
         self.buffer, self.expected = b"", -1
-        intended, self.intended = self.intended, None
-        if intended is not None:
-            self.run.answered(self, self.status, intended)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.run.lost(self)
+        return True
 
 
 def _body_length(head: bytes, status: int) -> int:
@@ -110,43 +110,40 @@ def _body_length(head: bytes, status: int) -> int:
 
 
 class Run:
-    """One run of an order."""
+    """One run of an order, on plain sockets under epoll: the generator shares the machine with what it measures."""
 
     def __init__(self, order: Order) -> None:
         self.order = order
         self.outcome = Outcome()
-        self.histogram = HdrHistogram(1, _LONGEST, 3)
+        self.latencies: list[float] = []
         self.statuses: Counter[int] = Counter()
-        self.free: list[Connection] = []
         self.waiting: deque[tuple[bytes, float]] = deque()
         self.under_way = 0
         self.next = 0
-        self.measure_from = 0.0
-        self.end = 0.0
+        address = (order.host, order.port)
+        connections = [Connection(address) for _ in range(order.connections)]
+        self.everyone = {connection.socket.fileno(): connection for connection in connections}
+        self.free = connections
+        self.epoll = select.epoll(len(connections))
+        for number in self.everyone:
+            self.epoll.register(number, select.EPOLLIN)
+        self.begin = time.perf_counter() + 0.01
+        self.measure_from = self.begin + order.warm_up
+        self.end = self.measure_from + order.seconds
 
-    async def play(self) -> Outcome:
-        """Connect, send, wait for the last answers, and sum up."""
-        loop = asyncio.get_running_loop()
-        made = [
-            loop.create_connection(lambda: Connection(self), self.order.host, self.order.port)
-            for _ in range(self.order.connections)
-        ]
-        self.free = [protocol for _, protocol in await asyncio.gather(*made)]
-        everyone = list(self.free)
-        begin = time.perf_counter() + 0.01
-        self.measure_from = begin + self.order.warm_up
-        self.end = self.measure_from + self.order.seconds
+    def play(self) -> Outcome:
+        """Send, take the answers, wait for the last ones, and sum up."""
         if self.order.rate is None:
-            await self._closed()
+            self._closed()
         else:
-            await self._open(begin, self.order.rate)
+            self._open(self.order.rate)
         deadline = time.perf_counter() + 2.0
         while (self.under_way or self.waiting) and time.perf_counter() < deadline and not self.outcome.gave_up:
-            await asyncio.sleep(0.005)
-        return self._summed_up(everyone)
+            self._take(0.005)
+        return self._summed_up()
 
-    async def _open(self, begin: float, rate: float) -> None:
-        rng, due, gap = random.Random(1), begin, 1 / rate
+    def _open(self, rate: float) -> None:
+        rng, due, gap = random.Random(1), self.begin, 1 / rate
         while due < self.end:
             now = time.perf_counter()
             while due <= now and due < self.end:
@@ -155,13 +152,14 @@ class Run:
             if len(self.waiting) > max(rate * _PATIENCE, 16):
                 self.outcome.gave_up = True
                 return
-            await asyncio.sleep(max(min(_TICK, due - time.perf_counter()), 0))
+            self._take(_TICK if self.free else 0.01)
 
-    async def _closed(self) -> None:
-        for connection in self.free:
+    def _closed(self) -> None:
+        free, self.free = self.free, []
+        for connection in free:
             self._send(connection, self._request(), time.perf_counter())
-        self.free = []
-        await asyncio.sleep(self.end - time.perf_counter())
+        while time.perf_counter() < self.end:
+            self._take(0.005)
 
     def _request(self) -> bytes:
         request = self.order.requests[self.next % len(self.order.requests)]
@@ -178,19 +176,37 @@ class Run:
 
     def _send(self, connection: Connection, request: bytes, intended: float) -> None:
         self.under_way += 1
-        connection.send(request, intended)
+        try:
+            connection.send(request, intended)
+        except OSError:
+            self._lose(connection)
 
-    def answered(self, connection: Connection, status: int, intended: float) -> None:
+    def _take(self, timeout: float) -> None:
+        """Take the answers that have come, waiting for the first of them at most so many seconds."""
+        for number, _ in self.epoll.poll(timeout):
+            connection = self.everyone[number]
+            try:
+                if connection.receive():
+                    self._answered(connection)
+            except BlockingIOError:
+                continue
+            except OSError:
+                self._lose(connection)
+
+    def _answered(self, connection: Connection) -> None:
         """Count an answer, and give the connection its next request."""
         now = time.perf_counter()
+        intended, connection.intended = connection.intended, None
+        if intended is None:
+            return
         self.under_way -= 1
         if intended >= self.measure_from and (self.order.rate is not None or now < self.end):
-            self.statuses[status] += 1
-            if 200 <= status < 400:
+            self.statuses[connection.status] += 1
+            if 200 <= connection.status < 400:
                 self.outcome.answered += 1
-                self.histogram.record_value(max(1, int((now - intended) * 1_000_000)))
+                self.latencies.append(now - intended)
             else:
-                self._fail()
+                self.outcome.failed += 1
         if self.order.rate is None:
             if now < self.end:
                 self._send(connection, self._request(), now)
@@ -199,34 +215,32 @@ class Run:
         else:
             self.free.append(connection)
 
-    def lost(self, connection: Connection) -> None:
+    def _lose(self, connection: Connection) -> None:
         """A connection is gone; what was under way on it has failed."""
+        self.epoll.unregister(connection.socket)
+        connection.socket.close()
         if connection.intended is not None:
             self.under_way -= 1
             if connection.intended >= self.measure_from:
-                self._fail()
+                self.outcome.failed += 1
         elif connection in self.free:
             self.free.remove(connection)
 
-    def _fail(self) -> None:
-        self.outcome.failed += 1
-        self.histogram.record_value(_LONGEST)
-
-    def _summed_up(self, everyone: list[Connection]) -> Outcome:
-        outcome = self.outcome
+    def _summed_up(self) -> Outcome:
+        outcome, histogram = self.outcome, HdrHistogram(1, _LONGEST, 3)
         outcome.seconds = self.order.seconds
-        unanswered = max(0, outcome.arrivals - outcome.answered - outcome.failed)
-        for _ in range(unanswered):
-            self._fail()
-        for connection in everyone:
-            connection.intended = None
-            if connection.transport is not None:
-                connection.transport.abort()
+        outcome.failed += max(0, outcome.arrivals - outcome.answered - outcome.failed)
+        for latency in self.latencies:
+            histogram.record_value(max(1, int(latency * 1_000_000)))
+        for _ in range(outcome.failed):
+            histogram.record_value(_LONGEST)
+        for connection in self.everyone.values():
+            connection.socket.close()
         outcome.statuses = dict(self.statuses)
         outcome.p50, outcome.p90, outcome.p99 = (
-            self.histogram.get_value_at_percentile(percent) / 1000 for percent in (50, 90, 99)
+            histogram.get_value_at_percentile(percent) / 1000 for percent in (50, 90, 99)
         )
-        outcome.longest = self.histogram.get_max_value() / 1000
+        outcome.longest = histogram.get_max_value() / 1000
         return outcome
 
 
@@ -246,7 +260,7 @@ def main() -> None:
     import bench.load as named  # the classes under their importable name, for pickle
 
     order = pickle.loads(sys.stdin.buffer.read())
-    outcome = uvloop.run(named.Run(order).play())
+    outcome = named.Run(order).play()
     sys.stdout.buffer.write(pickle.dumps(outcome))
 
 
