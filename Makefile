@@ -4,7 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 WORKERS ?= 4
 
-.PHONY: help serve install install-dev test test-postgres-15 check lint format types laws docs lock bench-http bench-storm clean
+.PHONY: help serve install install-dev test test-postgres-15 check lint format types laws docs lock bench-http bench-chat bench-storm clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ lock: ## Resolve the dependencies anew into the lock files
 bench-http: ## Tenfold, a peer and the floor side by side over HTTP (options: ARGS="--quick")
 	@sh scripts/install.sh requirements-bench.lock
 	@$(BIN)/python -m bench.http $(ARGS)
+
+bench-chat: ## Messages per second that reach the other member's socket in time (options: ARGS="--quick")
+	@sh scripts/install.sh requirements-bench.lock
+	@$(BIN)/python -m bench.chat $(ARGS)
 
 bench-storm: ## What point reads feel of 40 clients that sign in without pause (options: ARGS="--quick")
 	@sh scripts/install.sh requirements-bench.lock
