@@ -1,7 +1,7 @@
 """The table of contents: settings → platform → modules, by hand, in order. Nothing connects before `House.open`."""
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -57,6 +57,8 @@ from tenfold.platform.module import Module
 from tenfold.platform.observe.health import Check, RoomToWrite, readiness
 from tenfold.platform.parts import Parts
 from tenfold.platform.realtime import Realtime
+from tenfold.platform.realtime.admission import Admission, AdmissionRules
+from tenfold.platform.realtime.gateway import Gateway, GatewayRules
 from tenfold.platform.realtime.lobby import Authenticated, Lobby, Permit, SessionRules
 from tenfold.platform.realtime.memory import MemoryRealtime
 from tenfold.platform.realtime.relay import RelayedRealtime
@@ -167,13 +169,19 @@ class House:
 
     def socket(self) -> RealtimeEndpoint:
         """The WebSocket endpoint of this process."""
-        http_settings = self.settings.http
-        return RealtimeEndpoint(
-            self.lobby,
-            allowed_origins=http_settings.cors_origins,
-            trusted_proxies=http_settings.trusted_proxies,
-            queue_size=self.settings.realtime.queue,
+        return RealtimeEndpoint(self.lobby, self._admission(), queue_size=self.settings.realtime.queue)
+
+    def gateway(self, capacity: int, metrics_text: Callable[[], bytes]) -> Gateway:
+        """The gateway of this process: sockets only, at most so many."""
+        numbers, realtime = self.settings.gateway, self.settings.realtime
+        rules = GatewayRules(
+            capacity=capacity,
+            queue_size=realtime.queue,
+            read_buffer=numbers.read_buffer,
+            largest_message=4 * realtime.max_frame,
+            handshake_timeout=numbers.handshake_timeout.total_seconds(),
         )
+        return Gateway(self.lobby, self._admission(), rules, metrics_text=metrics_text)
 
     def application(self, socket: RealtimeEndpoint) -> Application:
         """The ASGI application: every door, the standing ones, and the socket."""
@@ -229,6 +237,18 @@ class House:
         add(Templates, Templates(mail_folders(self.modules), app=policy.app_name, home=policy.public_url))
         attach(self.bus, self.tokens, realtime=self.hub, db=self.db)
         add(SubscriptionTokens, SubscriptionTokens(keyring, policy=policy, clock=self.clock))
+
+    def _admission(self) -> Admission:
+        realtime = self.settings.realtime
+        handshakes = realtime.handshakes_per_address
+        rules = AdmissionRules(
+            allowed_origins=frozenset(self.settings.http.cors_origins),
+            trusted_proxies=self.settings.http.trusted_proxies,
+            sockets_per_address=realtime.sockets_per_address,
+            handshakes_per_address=handshakes.calls,
+            handshake_window=handshakes.period.total_seconds(),
+        )
+        return Admission(rules)
 
     def _lobby(self) -> Lobby:
         numbers = self.settings.realtime

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tenfold.platform.db import Database
+from tests.platform import realtime_house
 from tests.platform.bookshop import Site, built
 from tests.postgres import Cluster
 
@@ -24,3 +25,10 @@ async def shared_database(postgres: Cluster) -> AsyncIterator[Database]:
     yield db
     await db.close()
     await postgres.drop(address)
+
+
+@pytest.fixture(params=list(realtime_house.TRANSPORTS))
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which transport `realtime_house.house` uses: the test runs once over each."""
+    monkeypatch.setattr(realtime_house, "transport", request.param)
+    return str(request.param)

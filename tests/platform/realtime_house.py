@@ -1,10 +1,11 @@
-"""A real server with the realtime endpoint, and its two kinds of clients: the official Python SDK, and bare frames."""
+"""A real server with realtime sessions, on one of two transports, and two kinds of clients: the Python SDK, frames."""
 
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import uvicorn
@@ -21,34 +22,31 @@ from centrifuge import (
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tenfold.platform.realtime.admission import Admission, AdmissionRules
+from tenfold.platform.realtime.gateway import Gateway, GatewayRules
 from tenfold.platform.realtime.websocket import RealtimeEndpoint
 from tests.platform.realtime_world import RealtimeWorld, everybody
 
 
 @dataclass
 class House:
-    """A server with a realtime endpoint, and who may come."""
+    """A server with realtime sessions, and who may come."""
 
     world: RealtimeWorld
-    endpoint: RealtimeEndpoint
-    server: uvicorn.Server
+    endpoint: RealtimeEndpoint | Gateway
     port: int
+    cut: Callable[[], None]
+    """Break every connection, without a word to either side."""
 
     @property
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/connection/websocket"
 
-    def cut(self) -> None:
-        """Break every connection, without a word to either side."""
-        for connection in list(self.server.server_state.connections):
-            transport = getattr(connection, "transport")  # noqa: B009
-            transport.abort()
-
 
 @asynccontextmanager
-async def house(world: RealtimeWorld | None = None, **options: Any) -> AsyncIterator[House]:
-    world = world or RealtimeWorld(may_listen=everybody)
-    endpoint = RealtimeEndpoint(world.lobby, **options)
+async def on_uvicorn(world: RealtimeWorld, admission: Admission, **options: Any) -> AsyncIterator[House]:
+    """The WebSocket of the web process."""
+    endpoint = RealtimeEndpoint(world.lobby, admission, **options)
     config = uvicorn.Config(
         endpoint,
         ws="websockets-sansio",
@@ -59,12 +57,52 @@ async def house(world: RealtimeWorld | None = None, **options: Any) -> AsyncIter
         log_config=None,
     )
     server = uvicorn.Server(config)
+
+    def cut() -> None:
+        for connection in list(server.server_state.connections):
+            getattr(connection, "transport").abort()  # noqa: B009
+
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = asyncio.create_task(server.serve([listener]))
         await until(lambda: server.started)
-        yield House(world, endpoint, server, listener.getsockname()[1])
+        yield House(world, endpoint, listener.getsockname()[1], cut)
         server.should_exit = True
         await serving
+
+
+@asynccontextmanager
+async def on_picows(world: RealtimeWorld, admission: Admission, **options: Any) -> AsyncIterator[House]:
+    """The gateway."""
+    if "close_timeout" in options:
+        options["close_timeout"] = options["close_timeout"].total_seconds()
+    gateway = Gateway(world.lobby, admission, GatewayRules(**options))
+
+    def cut() -> None:
+        for connection in list(gateway._open):
+            connection.cut()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        await gateway.open(listener)
+        yield House(world, gateway, listener.getsockname()[1], cut)
+        await gateway.drain(timedelta())
+
+
+TRANSPORTS: dict[str, Callable[..., AbstractAsyncContextManager[House]]] = {
+    "uvicorn": on_uvicorn,
+    "picows": on_picows,
+}
+transport = "uvicorn"
+"""The one that `house` uses; the fixture of the same name sets it."""
+
+
+@asynccontextmanager
+async def house(
+    world: RealtimeWorld | None = None, *, admission: dict[str, Any] | None = None, **options: Any
+) -> AsyncIterator[House]:
+    """`admission` are its rules, `options` the transport's."""
+    world = world or RealtimeWorld(may_listen=everybody)
+    async with TRANSPORTS[transport](world, Admission(AdmissionRules(**(admission or {}))), **options) as at:
+        yield at
 
 
 async def until(condition: Callable[[], object], timeout: float = 10.0) -> None:

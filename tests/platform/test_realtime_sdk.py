@@ -1,9 +1,10 @@
-"""The official Python SDK of Centrifugo, unchanged, on the WebSocket of the web process."""
+"""The official Python SDK of Centrifugo, unchanged, on both transports."""
 
 import asyncio
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
 from centrifuge import (
     ClientState,
 )
@@ -13,6 +14,8 @@ from tenfold.kit.ids import new_id
 from tenfold.platform.realtime import user_channel
 from tests.platform.realtime_house import RoomNotes, house, sdk, until
 from tests.platform.realtime_world import RealtimeWorld, person
+
+pytestmark = pytest.mark.usefixtures("transport")
 
 
 async def test_the_sdk_connects_and_hears_its_own_channel() -> None:

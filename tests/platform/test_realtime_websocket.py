@@ -1,6 +1,7 @@
-"""The WebSocket of the web process through a real server: its limits, its manners, and how it lets go."""
+"""Both transports of realtime through a real server: their limits, their manners, and how they let go."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
 
@@ -10,11 +11,14 @@ from centrifuge import (
 )
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tenfold.platform.limits.address import networks
 from tenfold.platform.realtime import user_channel
 from tenfold.platform.realtime.lobby import SessionRules
 from tenfold.platform.realtime.protocol import decode_replies
 from tests.platform.realtime_house import bare, closing_code, house, sdk, until
 from tests.platform.realtime_world import RealtimeWorld, metric, person
+
+pytestmark = pytest.mark.usefixtures("transport")
 
 
 async def test_a_connection_whose_token_ends_is_closed() -> None:
@@ -57,7 +61,7 @@ async def test_a_frame_beyond_what_the_server_reads_is_closed_before_it_is_held(
         await connection.send("x" * 300_000)
 
         assert await closing_code(connection) == 1009
-        await until(lambda: not at.endpoint._open)
+        await until(lambda: not at.endpoint.connections)
 
 
 async def test_binary_frames_of_json_and_batches_are_understood() -> None:
@@ -84,7 +88,7 @@ async def test_binary_frames_of_json_and_batches_are_understood() -> None:
 )
 async def test_foreign_pages_are_kept_out(origin: str, allowed: list[str], status: int | None) -> None:
     """Our own pages and the listed ones may connect."""
-    async with house(allowed_origins=allowed) as at:
+    async with house(admission={"allowed_origins": allowed}) as at:
         try:
             async with bare(at, origin=origin.replace("HOST", f"127.0.0.1:{at.port}")):
                 answer = None
@@ -151,12 +155,15 @@ async def test_a_reader_that_never_reads_is_cut_off() -> None:
             while at.world.hub._sessions:
                 await at.world.hub.publish([user_channel(ana.id)], "x" * 200_000)
                 await asyncio.sleep(0)
-            await until(lambda: not at.endpoint._open)
+            await until(lambda: not at.endpoint.connections)
             connection.transport.abort()
 
 
-async def test_draining_sends_clients_away_to_come_back() -> None:
-    """Each is told so with the code for it, over a span, and nobody new is let in."""
+async def test_draining_sends_clients_away_to_come_back(transport: str) -> None:
+    """Each is told so with the code for it, over a span, and nobody new is let in.
+
+    The gateway leaves its port at once, so that its successor can have it; the web process still answers requests.
+    """
     async with house() as at:
         clients = [person() for _ in range(5)]
         async with bare(at) as connection, sdk(at, at.world.token(clients[0])) as (client, diary):
@@ -167,7 +174,8 @@ async def test_draining_sends_clients_away_to_come_back() -> None:
             await until(lambda: 3001 in diary.reconnects)
             await until(lambda: diary.errors)
 
-            with pytest.raises(InvalidStatus, match="503"):
+            answer = pytest.raises(InvalidStatus, match="503")
+            with answer if transport == "uvicorn" else pytest.raises(ConnectionRefusedError):
                 async with bare(at):
                     pass
             assert client.state == ClientState.CONNECTING
@@ -181,7 +189,60 @@ async def test_everything_is_let_go_when_connections_end() -> None:
             async with bare(at), sdk(at, at.world.token(person())) as (client, _):
                 await client.ready()
                 at.cut()
-        await until(lambda: not at.endpoint._open and not at.world.hub._sessions)
+        await until(lambda: not at.endpoint.connections and not at.world.hub._sessions)
         await until(lambda: len(asyncio.all_tasks()) <= tasks)
 
         assert metric("tenfold_realtime_sockets") == before
+
+
+async def test_an_address_may_hold_so_many_connections() -> None:
+    """One more is refused with when to try again, until one has gone; this machine's own address is not limited."""
+    proxied = {"admission": {"sockets_per_address": 2, "trusted_proxies": networks(["127.0.0.0/8"])}}
+    eve, ana = {"X-Forwarded-For": "192.0.2.7"}, {"X-Forwarded-For": "198.51.100.1, 127.0.0.1"}
+    async with house(**proxied) as at, bare(at), bare(at), bare(at):
+        async with bare(at, additional_headers=eve), bare(at, additional_headers=eve):
+            with pytest.raises(InvalidStatus) as refused:
+                async with bare(at, additional_headers=eve):
+                    pass
+            assert (refused.value.response.status_code, refused.value.response.headers["Retry-After"]) == (429, "30")
+            async with bare(at, additional_headers=ana):
+                pass
+        await until(lambda: at.endpoint.connections == 3)
+
+        async with bare(at, additional_headers=eve):
+            assert at.endpoint.connections == 4
+
+
+async def test_an_address_may_connect_so_often() -> None:
+    """Handshakes cost more than anything else that a stranger can ask for."""
+    rules = {"handshakes_per_address": 2, "trusted_proxies": networks(["127.0.0.0/8"])}
+    async with house(admission=rules) as at:
+        for _ in range(2):
+            async with bare(at, additional_headers={"X-Forwarded-For": "192.0.2.7"}):
+                pass
+
+        with pytest.raises(InvalidStatus, match="429"):
+            async with bare(at, additional_headers={"X-Forwarded-For": "192.0.2.7"}):
+                pass
+
+
+async def test_a_message_in_pieces_is_one_message() -> None:
+    """As browsers and libraries may send it."""
+    async with house() as at, bare(at) as connection:
+        await connection.send(['{"id":1,"connect":', f'{{"token":"{at.world.token(person())}"}}', "}"])
+
+        assert decode_replies(await connection.recv())[0].connect is not None
+
+
+async def test_pieces_without_end_are_not_held() -> None:
+    """Not one of them is too large."""
+
+    async def pieces() -> AsyncIterator[str]:
+        while True:
+            yield "x" * 50_000
+
+    async with house() as at, bare(at) as connection:
+        with suppress(ConnectionClosed):
+            await connection.send(pieces())
+
+        assert await closing_code(connection) == 1009

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import ByteSize, Field, SecretStr
 
 from tenfold.settings.section import Section
-from tenfold.settings.values import Networks, Numbers, Rate, Size, Span, Texts
+from tenfold.settings.values import Networks, Numbers, Rate, RateText, Size, Span, Texts
 
 
 class Http(Section):
@@ -99,6 +99,48 @@ class Realtime(Section):
         default=ByteSize(1024**2), description="Bytes that may wait for a slow client; then it is cut off."
     )
     max_frame: Size = Field(default=ByteSize(64 * 1024), description="Bytes that one message of a client may have.")
+    sockets_per_user: int = Field(
+        default=30, ge=0, description="Connections that a user may hold in one process; 0: no limit."
+    )
+    sockets_per_address: int = Field(
+        default=2000, ge=0, description="Connections that an address may hold in one process; 0: no limit."
+    )
+    handshakes_per_address: Rate = Field(
+        default=RateText(2000, timedelta(minutes=1)),
+        description="How often an address may connect to one process.",
+    )
+    commands_per_user: Rate = Field(
+        default=RateText(1200, timedelta(minutes=1)),
+        description="Commands that a user may send to one process, over all connections.",
+    )
+
+
+class Gateway(Section):
+    """`tenfold gateway`: sockets in processes of their own."""
+
+    host: str = Field(
+        default="127.0.0.1", min_length=1, description="The address to listen on; `0.0.0.0` for every network."
+    )
+    port: int = Field(default=8001, ge=0, le=65535, description="The port that all its processes share; 0: a free one.")
+    processes: int = Field(default=0, ge=0, le=1000, description="How many processes; 0: one per core.")
+    connections: int = Field(
+        default=0, ge=0, description="Connections that a process may hold; 0: as many as it may open files for."
+    )
+    read_buffer: Size = Field(
+        default=ByteSize(2048), description="Bytes that each connection holds for reading; it grows when needed."
+    )
+    handshake_timeout: Span = Field(
+        default=timedelta(seconds=10), description="How long a client may take to ask for a WebSocket."
+    )
+    read_connections: int = Field(
+        default=2, ge=1, le=1000, description="Database connections for reading, per process, opened when needed."
+    )
+    write_connections: int = Field(
+        default=2, ge=1, le=1000, description="Database connections for writing, per process, opened when needed."
+    )
+    drain: Span = Field(
+        default=timedelta(seconds=10), description="The span over which clients are told to reconnect at a stop."
+    )
 
 
 class Mail(Section):

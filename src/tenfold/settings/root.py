@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field, PrivateAttr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from tenfold.settings.ground import Cache, Database, Http, Jobs, Limits, Log, Mail, Realtime, Traces
+from tenfold.settings.ground import Cache, Database, Gateway, Http, Jobs, Limits, Log, Mail, Realtime, Traces
 from tenfold.settings.product import Feed, Identity, Passwords, Tokens
 from tenfold.settings.values import Folder
 
@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     limits: Limits = Field(default_factory=Limits)
     jobs: Jobs = Field(default_factory=Jobs)
     realtime: Realtime = Field(default_factory=Realtime)
+    gateway: Gateway = Field(default_factory=Gateway)
     mail: Mail = Field(default_factory=Mail)
     tokens: Tokens = Field(default_factory=Tokens)
     passwords: Passwords = Field(default_factory=Passwords)

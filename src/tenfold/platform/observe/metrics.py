@@ -41,6 +41,12 @@ queue_depth = Gauge("tenfold_queue_depth", "Jobs waiting, by job.", ("job",), re
 queue_dead = Gauge("tenfold_queue_dead", "Dead letters, by job.", ("job",), registry=registry)
 queue_age_seconds = Gauge("tenfold_queue_age_seconds", "Age of the oldest job that is due.", registry=registry)
 sockets = Gauge("tenfold_realtime_sockets", "Open realtime connections.", registry=registry)
+handshakes_refused = Counter(
+    "tenfold_realtime_handshakes_refused",
+    "Handshakes that became no connection, by status.",
+    ("status",),
+    registry=registry,
+)
 publications = Counter("tenfold_realtime_publications", "Messages published to channels.", registry=registry)
 deliveries = Counter("tenfold_realtime_deliveries", "Messages handed to sockets.", registry=registry)
 disconnects = Counter(

@@ -4,13 +4,13 @@ It costs one task per connection (the server's own) and one more while something
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
-from tenfold.platform.limits.address import Network, client_address
+from tenfold.platform.observe import metrics
+from tenfold.platform.realtime.admission import DRAINING, Admission, Denial
 from tenfold.platform.realtime.codes import SHUTDOWN, SLOW, Disconnect
 from tenfold.platform.realtime.lobby import Lobby
 from tenfold.platform.realtime.protocol import SUBPROTOCOL, join_frames
@@ -24,52 +24,48 @@ Receive = Callable[[], Awaitable[Any]]
 
 
 class RealtimeEndpoint:
-    """Answers WebSocket handshakes and carries one session on each.
+    """Answers WebSocket handshakes and carries one session on each that `admission` lets in.
 
     `queue_size` is how many bytes may wait for a reader: who is slower than that is disconnected, and recovers when it
-    comes back. Who does not even read that within `close_timeout` is cut off. `allowed_origins` are those of browsers'
-    pages besides our own; `*` allows all, and so does a client that sends no origin, since no browser sends a token on
-    its own. `trusted_proxies` are believed when they say whom they pass on.
+    comes back. Who does not even read that within `close_timeout` is cut off.
     """
 
     def __init__(
         self,
         lobby: Lobby,
+        admission: Admission | None = None,
         *,
-        allowed_origins: Collection[str] = (),
-        trusted_proxies: Sequence[Network] = (),
         queue_size: int = 1024 * 1024,
         close_timeout: timedelta = timedelta(seconds=5),
     ) -> None:
         self._lobby = lobby
+        self._admission = admission or Admission()
         self._close_timeout = close_timeout.total_seconds()
-        self._allowed_origins = frozenset(allowed_origins)
-        self._trusted_proxies = trusted_proxies
         self._queue_size = queue_size
         self._open: set[_Connection] = set()
         self._wheel = Wheel(lobby.monotonic, each_second=lobby.hub.sweep)
         self._is_draining = False
 
+    @property
+    def connections(self) -> int:
+        """How many connections carry a session."""
+        return len(self._open)
+
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Carry one connection until it is closed."""
         await receive()
-        refusal = self._refuses(scope)
-        if refusal is not None:
-            await _refuse(scope, send, refusal)
+        headers = _headers_of(scope)
+        peer = scope.get("client")
+        address = self._admission.address_of(peer[0] if peer else "127.0.0.1", headers.get(b"x-forwarded-for", ""))
+        denial = self._refuses(scope, headers, address)
+        if denial is not None:
+            metrics.handshakes_refused.labels(str(denial.status)).inc()
+            await _refuse(scope, send, denial)
             return
-        subprotocol = SUBPROTOCOL if SUBPROTOCOL in scope.get("subprotocols", ()) else None
-        await send({"type": "websocket.accept", "subprotocol": subprotocol})
-        address = address_of(scope, self._trusted_proxies)
-        connection = _Connection(self._lobby, send, address, limit=self._queue_size, close_timeout=self._close_timeout)
-        self._open.add(connection)
-        self._wheel.add(connection.session, self._lobby.monotonic())
-        if self._is_draining:
-            connection.session.end(SHUTDOWN)
         try:
-            await connection.read(receive)
+            await self._carry(scope, receive, send, address=address)
         finally:
-            self._open.discard(connection)
-            connection.lost()
+            self._admission.leave(address)
 
     async def drain(self, spread: timedelta = timedelta(seconds=2)) -> None:
         """Accept nobody any more and tell all to reconnect, evenly over a span, so that they do not come back at once.
@@ -90,17 +86,29 @@ class RealtimeEndpoint:
             await asyncio.sleep(0.05)
         self._wheel.stop()
 
-    def _refuses(self, scope: Any) -> int | None:
+    async def _carry(self, scope: Any, receive: Receive, send: Send, *, address: str) -> None:
+        subprotocol = SUBPROTOCOL if SUBPROTOCOL in scope.get("subprotocols", ()) else None
+        await send({"type": "websocket.accept", "subprotocol": subprotocol})
+        connection = _Connection(self._lobby, send, address, limit=self._queue_size, close_timeout=self._close_timeout)
+        self._open.add(connection)
+        self._wheel.add(connection.session, self._lobby.monotonic())
         if self._is_draining:
-            return 503
-        offered = scope.get("subprotocols", ())
-        if offered and SUBPROTOCOL not in offered:
-            return 400
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        origin = headers.get(b"origin")
-        if origin is None or not self._allowed_origins.isdisjoint((origin, "*")):
-            return None
-        return None if urlsplit(origin).netloc == headers.get(b"host", "").lower() else 403
+            connection.session.end(SHUTDOWN)
+        try:
+            await connection.read(receive)
+        finally:
+            self._open.discard(connection)
+            connection.lost()
+
+    def _refuses(self, scope: Any, headers: dict[bytes, str], address: str) -> Denial | None:
+        if self._is_draining:
+            return DRAINING
+        denial = self._admission.refuses(
+            origin=headers.get(b"origin"),
+            host=headers.get(b"host", ""),
+            subprotocols=scope.get("subprotocols", ()),
+        )
+        return denial or self._admission.enter(address, self._lobby.monotonic())
 
 
 class _Connection:
@@ -195,20 +203,24 @@ class _Connection:
             self._reader.cancel()
 
 
-def address_of(scope: Any, trusted: Sequence[Network]) -> str:
-    """Where a connection comes from: its peer, or what a trusted proxy says of it."""
-    peer = scope.get("client")
-    address = peer[0] if peer else "127.0.0.1"
-    if not trusted:
-        return address
-    lines = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
-    return client_address(address, b",".join(lines).decode("latin-1"), trusted)
+def _headers_of(scope: Any) -> dict[bytes, str]:
+    """The headers of a handshake; those that came several times are one list."""
+    headers: dict[bytes, str] = {}
+    for name, value in scope["headers"]:
+        text = value.decode("latin-1")
+        headers[name] = f"{headers[name]},{text}" if name in headers else text
+    return headers
 
 
-async def _refuse(scope: Any, send: Send, status: int) -> None:
+async def _refuse(scope: Any, send: Send, denial: Denial) -> None:
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close"})
         return
-    headers: Iterable[tuple[bytes, bytes]] = [(b"content-length", b"0")]
-    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": b""})
+    body = denial.reason.encode()
+    headers: Iterable[tuple[bytes, bytes]] = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(body)),
+        *([(b"retry-after", b"%d" % denial.retry_after)] if denial.retry_after else []),
+    ]
+    await send({"type": "websocket.http.response.start", "status": denial.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body})

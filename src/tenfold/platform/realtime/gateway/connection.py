@@ -1,0 +1,196 @@
+"""One connection of the gateway: picows' listener and the session's wire in one object, since a million of it are kept.
+
+It holds no task while nothing waits, no timer, and nothing of the handshake but the client's address.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSProtocolError, WSTransport, WSUpgradeRequest
+
+from tenfold.platform.realtime.codes import SLOW, Disconnect
+from tenfold.platform.realtime.protocol import PING, join_frames
+from tenfold.platform.realtime.session import Session
+
+if TYPE_CHECKING:
+    from tenfold.platform.realtime.gateway.server import Gateway
+
+HEADER = 14
+"""Room before a message for the frame's header, which picows writes there."""
+
+_TEXT, _CONTINUATION, _CLOSE = WSMsgType.TEXT, WSMsgType.CONTINUATION, WSMsgType.CLOSE
+_MESSAGES = (WSMsgType.TEXT, WSMsgType.BINARY)
+_MOST_WAITING = 64
+
+
+class Connection(WSListener):
+    """It is made when a client connects, asked what to answer to the handshake, and then carries a session."""
+
+    __slots__ = (
+        "_frames",
+        "_gateway",
+        "_inbox",
+        "_is_choked",
+        "_parts",
+        "_transport",
+        "_work",
+        "address",
+        "has_entered",
+        "session",
+    )
+
+    def __init__(self, gateway: "Gateway") -> None:
+        self.address = ""
+        self.has_entered = False
+        self.session: Session | None = None
+        self._gateway = gateway
+        self._transport: WSTransport | None = None
+        self._frames: bytes | list[bytes] | None = None
+        self._inbox: deque[bytes] | None = None
+        self._parts: bytearray | None = None
+        self._is_choked = False
+        self._work: asyncio.Task[None] | None = None
+
+    # What picows calls
+
+    def __call__(self, request: WSUpgradeRequest) -> Any:
+        """Say what to answer to a request: a session on this connection, or why not."""
+        return self._gateway.answer(self, request)
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """The handshake is done: the session begins. What was read of the request goes."""
+        request: Any = transport.request
+        request.headers = request.path = None
+        self._transport = transport
+        self.session = self._gateway.begin(self)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Take a frame: a message, a piece of one, or the end."""
+        kind = frame.msg_type
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "no extension was agreed on")
+        if kind == _CLOSE:
+            transport.send_close(WSCloseCode.OK)
+            transport.disconnect()
+        elif kind in _MESSAGES and frame.fin and self._parts is None:
+            self._take(frame.get_payload_as_bytes())
+        elif kind in _MESSAGES or kind == _CONTINUATION:
+            self._take_part(frame)
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than it is written to."""
+        self._is_choked = True
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self._is_choked = False
+
+    # What the session calls
+
+    def send(self, frame: bytes) -> None:
+        """Write a message at the end of this turn of the loop, in one piece with what else there is by then."""
+        frames = self._frames
+        if frames is None:
+            self._frames = frame
+            self._gateway.write_soon(self)
+        elif isinstance(frames, list):
+            frames.append(frame)
+        else:
+            self._frames = [frames, frame]
+
+    def close(self, disconnect: Disconnect) -> None:
+        """Close after what waits to be written, or without it if the other side does not read in time."""
+        transport = self._transport
+        if transport is None:
+            return
+        self._write(transport)
+        transport.send_close(disconnect.code, disconnect.reason)  # type: ignore[arg-type] - any code of the protocol
+        asyncio.get_running_loop().call_later(self._gateway.rules.close_timeout, self.cut)
+
+    # What the gateway calls
+
+    def flush(self) -> None:
+        """Write what waits. A reader that let too much pile up is closed instead; it recovers when it is back.
+
+        What counts is what waited before, so one message of any size passes: else a long recovery could never end.
+        """
+        transport, session = self._transport, self.session
+        if transport is None or session is None or self._frames is None:
+            return
+        if self._is_choked and waiting(transport) > self._gateway.rules.queue_size:
+            self._frames = None
+            session.end(SLOW)
+        else:
+            self._write(transport)
+
+    def cut(self) -> None:
+        """End the connection without another word, if it is still there."""
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        session, self.session, self._transport, self._frames, self._inbox = self.session, None, None, None, None
+        if session is not None:
+            session.lost()
+
+    def _write(self, transport: WSTransport) -> None:
+        frames, self._frames = self._frames, None
+        if frames is not None:
+            transport.send_reuse_external_bytearray(_TEXT, self._gateway.packed(frames), HEADER)
+
+    def _take_part(self, frame: WSFrame) -> None:
+        is_first = frame.msg_type != _CONTINUATION
+        if is_first is (self._parts is not None):
+            raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "pieces of messages out of order")
+        parts = self._parts = bytearray() if self._parts is None else self._parts
+        if len(parts) + frame.payload_size > self._gateway.rules.largest_message:
+            raise WSProtocolError(WSCloseCode.MESSAGE_TOO_BIG, "a message that is too large")
+        parts += frame.get_payload_as_bytes()
+        if frame.fin:
+            self._parts = None
+            self._take(bytes(parts))
+
+    def _take(self, message: bytes) -> None:
+        """Give the session a message; one that comes while another is worked on waits its turn."""
+        session = self.session
+        if session is None:
+            return
+        if self._work is not None and message != PING:
+            self._wait_in_line(message)
+            return
+        work = session.receive(message)
+        if work is not None:
+            self._work = asyncio.get_running_loop().create_task(self._obey(work))
+
+    def _wait_in_line(self, message: bytes) -> None:
+        inbox = self._inbox
+        if inbox is None:
+            inbox = self._inbox = deque()
+        inbox.append(message)
+        if len(inbox) == _MOST_WAITING and self._transport is not None:
+            self._transport.underlying_transport.pause_reading()
+
+    async def _obey(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+            while self._inbox and self.session is not None:
+                more = self.session.receive(self._inbox.popleft())
+                if more is not None:
+                    await more
+        finally:
+            self._work = self._inbox = None
+            if self._transport is not None:
+                self._transport.underlying_transport.resume_reading()
+
+
+def pack(frames: bytes | list[bytes]) -> bytearray:
+    """One or several messages as the payload of one frame, with room for its header."""
+    return bytearray(HEADER) + (frames if isinstance(frames, bytes) else join_frames(frames))
+
+
+def waiting(transport: WSTransport) -> int:
+    """How many bytes wait to be written."""
+    return transport.underlying_transport.get_write_buffer_size()

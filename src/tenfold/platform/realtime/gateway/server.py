@@ -1,0 +1,322 @@
+"""The gateway of one process: it takes connections on a socket, as many as it can hold, and lets go of them in turn."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from multidict import CIMultiDict
+from picows import (
+    WSAutoPingStrategy,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+)
+from picows.picows import WSProtocol  # type: ignore[attr-defined] - its stub leaves it out
+from prometheus_client import generate_latest
+
+from tenfold.platform.observe import metrics
+from tenfold.platform.realtime import admission as denials
+from tenfold.platform.realtime.admission import Admission, Denial
+from tenfold.platform.realtime.codes import SHUTDOWN
+from tenfold.platform.realtime.gateway import answers
+from tenfold.platform.realtime.gateway.connection import Connection, pack
+from tenfold.platform.realtime.lobby import Lobby
+from tenfold.platform.realtime.protocol import SUBPROTOCOL
+from tenfold.platform.realtime.session import Session
+from tenfold.platform.realtime.wheel import Wheel
+
+log = structlog.get_logger("tenfold.gateway")
+PATH = b"/connection/websocket"
+_WRITTEN_AT_ONCE = 1000
+_TOLD_THAT_IT_IS_FULL = 128
+_TICK = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayRules:
+    """The limits of one process: connections, bytes, and times in seconds.
+
+    `queue_size` is how many bytes may wait for a reader: who is slower than that is disconnected, and recovers when it
+    comes back. Who does not even read that within `close_timeout` is cut off. `read_buffer` is what each connection
+    holds from its start (picows takes at least 2 KB); it grows with what a client sends at once.
+    """
+
+    capacity: int = 10_000
+    queue_size: int = 1024 * 1024
+    read_buffer: int = 2048
+    largest_message: int = 256 * 1024
+    backlog: int = 4096
+    handshake_timeout: float = 10
+    close_timeout: float = 5
+
+
+class Gateway:
+    """Carries one session on each connection that is let in.
+
+    `metrics_text` is what `/metrics` answers: this process's own, or, where several share a port, those of all.
+    """
+
+    def __init__(
+        self,
+        lobby: Lobby,
+        admission: Admission | None = None,
+        rules: GatewayRules | None = None,
+        *,
+        metrics_text: Callable[[], bytes] = lambda: generate_latest(metrics.registry),
+    ) -> None:
+        self.rules = rules or GatewayRules()
+        self._lobby = lobby
+        self._admission = admission or Admission()
+        self._metrics_text = metrics_text
+        self._wheel = Wheel(lobby.monotonic, each_second=lobby.hub.sweep)
+        self._open: set[Connection] = set()
+        self._accepted = 0
+        self._is_draining = False
+        self._server: asyncio.Server | None = None
+        self._unwritten: list[Connection] = []
+        self._packed: tuple[bytes | list[bytes], bytearray] = (b"", pack(b""))
+        self._upgrades = {wanted: _upgrade(wanted) for wanted in (False, True)}
+
+    @property
+    def connections(self) -> int:
+        """How many connections carry a session."""
+        return len(self._open)
+
+    @property
+    def accepted(self) -> int:
+        """How many connections there are, those that have not said yet what they want included."""
+        return self._accepted
+
+    async def open(self, listener: socket.socket) -> None:
+        """Answer on a bound socket from now on."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._accept, sock=listener, backlog=self.rules.backlog)
+
+    async def drain(self, spread: timedelta = timedelta(seconds=2)) -> None:
+        """Accept nobody any more and tell all to reconnect, evenly over a span, so that they do not come back at once.
+
+        Returns when all are gone, or have had as long again as a slow reader gets.
+        """
+        self._is_draining = True
+        if self._server is not None:
+            self._server.close()
+        leaving = list(self._open)
+        ticks = max(1, min(int(spread.total_seconds() / _TICK), len(leaving)))
+        for tick in range(ticks):
+            for connection in leaving[tick::ticks]:
+                if connection.session is not None:
+                    connection.session.end(SHUTDOWN)
+            if tick + 1 < ticks:
+                await asyncio.sleep(_TICK)
+        for _ in range(int(self.rules.close_timeout / _TICK) + 1):
+            if not self._accepted:
+                break
+            await asyncio.sleep(_TICK)
+        self._wheel.stop()
+        for connection in list(self._open):
+            connection.cut()
+
+    # What connections call
+
+    def answer(self, connection: Connection, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+        """What to answer to a request: a session, a page, or why not."""
+        path = request.path.partition(b"?")[0]
+        if path != PATH:
+            return WSUpgradeResponseWithListener(self._page(path), None)
+        denial = self._refuses(connection, request)
+        if denial is not None:
+            metrics.handshakes_refused.labels(str(denial.status)).inc()
+            return WSUpgradeResponseWithListener(answers.refused(denial), None)
+        headers = request.headers
+        # Firefox says `keep-alive, Upgrade`, which picows does not take.
+        if any(word.strip().lower() == "upgrade" for word in headers.get("Connection", "").split(",")):
+            headers["Connection"] = "upgrade"
+        return WSUpgradeResponseWithListener(self._upgrades[SUBPROTOCOL in _subprotocols(request)], connection)
+
+    def begin(self, connection: Connection) -> Session:
+        """The session of a connection whose handshake is done."""
+        session = Session(self._lobby, connection)
+        self._open.add(connection)
+        self._wheel.add(session, self._lobby.monotonic())
+        return session
+
+    def write_soon(self, connection: Connection) -> None:
+        """Have a connection write at the end of this turn of the loop."""
+        if not self._unwritten:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._unwritten.append(connection)
+
+    def packed(self, frames: bytes | list[bytes]) -> bytearray:
+        """Messages as picows writes them, once for all that they go to. What cannot be written at once it copies."""
+        if frames is not self._packed[0]:
+            self._packed = (frames, pack(frames))
+        return self._packed[1]
+
+    # The rest
+
+    def _accept(self) -> asyncio.BufferedProtocol | asyncio.Protocol:
+        self._accepted += 1
+        if self._accepted > self.rules.capacity:
+            metrics.handshakes_refused.labels("503").inc()
+            return _Full(self, is_told=self._accepted <= self.rules.capacity + _TOLD_THAT_IT_IS_FULL)
+        return _Protocol(self, Connection(self))
+
+    def parted(self, connection: Connection | None) -> None:
+        """A connection is gone, however far it had come."""
+        self._accepted -= 1
+        if connection is None:
+            return
+        if connection.has_entered:
+            self._admission.leave(connection.address)
+        self._open.discard(connection)
+        connection.lost()
+
+    def _refuses(self, connection: Connection, request: WSUpgradeRequest) -> Denial | None:
+        if self._is_draining:
+            return denials.DRAINING
+        headers, admission = request.headers, self._admission
+        denial = admission.refuses(
+            origin=headers.get("Origin"), host=headers.get("Host", ""), subprotocols=_subprotocols(request)
+        )
+        if denial is None:
+            forwarded_for = ",".join(headers.getall("X-Forwarded-For", ()))
+            connection.address = admission.address_of(connection.address, forwarded_for)
+            denial = admission.enter(connection.address, self._lobby.monotonic())
+            connection.has_entered = denial is None
+        return denial
+
+    def _page(self, path: bytes) -> WSUpgradeResponse:
+        if path == b"/health":
+            return answers.alive()
+        if path == b"/metrics":
+            return answers.metrics(self._metrics_text())
+        if path != b"/ready":
+            return answers.refused(answers.NOTHING_HERE)
+        if self._is_draining:
+            return answers.refused(denials.DRAINING)
+        return answers.ready() if self._accepted < self.rules.capacity else answers.refused(denials.FULL)
+
+    def _write(self) -> None:
+        """Write for whoever has something; for very many in turns, so that others are read in between."""
+        connections = self._unwritten
+        if len(connections) > _WRITTEN_AT_ONCE:
+            connections, self._unwritten = connections[:_WRITTEN_AT_ONCE], connections[_WRITTEN_AT_ONCE:]
+            asyncio.get_running_loop().call_soon(self._write)
+        else:
+            self._unwritten = []
+        for connection in connections:
+            connection.flush()
+
+
+class _Protocol(WSProtocol):
+    """picows' protocol, which tells the gateway of a connection from its first moment to its last."""
+
+    __slots__ = ("_connection", "_gateway")
+
+    def __init__(self, gateway: Gateway, connection: Connection) -> None:
+        rules = gateway.rules
+        super().__init__(
+            None,
+            None,
+            False,
+            connection,
+            _QUIET,
+            True,
+            rules.handshake_timeout,
+            False,
+            0,
+            0,
+            WSAutoPingStrategy.PING_WHEN_IDLE,
+            True,
+            rules.largest_message,
+            None,
+            rules.read_buffer,
+        )
+        self._gateway = gateway
+        self._connection = connection
+
+    def connection_made(self, transport: Any) -> None:
+        """A client has connected."""
+        peer = transport.get_extra_info("peername")
+        self._connection.address = peer[0] if peer else ""
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        super().connection_lost(exc)
+        self._gateway.parted(self._connection)
+
+
+class _Full(asyncio.Protocol):
+    """Says that there is no room, to whoever connects beyond the capacity; beyond the margin it just closes."""
+
+    def __init__(self, gateway: Gateway, *, is_told: bool) -> None:
+        self._gateway = gateway
+        self._is_told = is_told
+        self._timer: asyncio.TimerHandle | None = None
+        self._transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Wait a moment for the request: an answer before it would be lost with the connection."""
+        self._transport = transport
+        if self._is_told:
+            self._timer = asyncio.get_running_loop().call_later(1, transport.abort)
+        else:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Answer, whatever was asked."""
+        if not self._transport.is_closing():
+            self._transport.write(answers.refused_raw(denials.FULL))
+            self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._gateway.parted(None)
+
+
+class _Quiet:
+    """Where picows logs to. What it has to say of one connection among thousands is for debugging."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the standard library's name
+        return False
+
+    def debug(self, message: str, *values: object, **_: object) -> None:
+        return
+
+    info = log = debug
+
+    def warning(self, message: str, *values: object, **_: object) -> None:
+        log.debug("picows", said=message % values if values else message)
+
+    error = warning
+
+    def exception(self, message: str, *values: object, **_: object) -> None:
+        log.exception("gateway.connection_failed", said=message % values if values else message)
+
+
+_QUIET = _Quiet()
+
+
+def _upgrade(with_subprotocol: bool) -> WSUpgradeResponse:
+    """The answer to a handshake. It is shared: picows writes the key into it and sends it in one go."""
+    response = WSUpgradeResponse()
+    response.version = b"HTTP/1.1"
+    response.status = HTTPStatus.SWITCHING_PROTOCOLS
+    response.headers = CIMultiDict({"Connection": "Upgrade", "Upgrade": "websocket"})
+    if with_subprotocol:
+        response.headers["Sec-WebSocket-Protocol"] = SUBPROTOCOL
+    response.body = None
+    return response
+
+
+def _subprotocols(request: WSUpgradeRequest) -> list[str]:
+    offered = request.headers.get("Sec-WebSocket-Protocol")
+    return [name.strip() for name in offered.split(",")] if offered else []
