@@ -21,7 +21,7 @@ _PACKAGES = (
 )
 
 
-def facts() -> dict[str, object]:
+def facts(packages: Iterable[str] = _PACKAGES) -> dict[str, object]:
     """The machine and the versions that a result belongs to."""
     cpu = Path("/proc/cpuinfo").read_text()
     memory = Path("/proc/meminfo").read_text().split()[1]
@@ -33,7 +33,7 @@ def facts() -> dict[str, object]:
         "system": platform.platform(),
         "load_before": os.getloadavg()[0],
         "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "versions": {name: importlib.metadata.version(name) for name in packages},
     }
 
 
@@ -81,3 +81,31 @@ def memory_mb(pid: int) -> dict[str, float]:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
     return {"rss": sizes["Rss"] / 1024, "pss": sizes["Pss"] / 1024}
+
+
+def user_memory_kb(pids: Iterable[int]) -> tuple[int, int]:
+    """User memory of processes in KB, what they share counted once: all of it (PSS), and its anonymous part."""
+    total = anonymous = 0
+    for pid in pids:
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+        except OSError:
+            continue
+        sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+        total += sizes["Pss"]
+        anonymous += sizes["Pss_Anon"]
+    return total, anonymous
+
+
+def kernel_memory_kb() -> dict[str, int]:
+    """What the kernel holds, in KB: objects (slab), page tables, stacks, and the buffers of TCP sockets."""
+    named = {line.split(":")[0]: int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines()}
+    tcp = next(line for line in Path("/proc/net/sockstat").read_text().splitlines() if line.startswith("TCP:"))
+    pages = int(tcp.split()[tcp.split().index("mem") + 1])
+    return {
+        "slab": named["Slab"],
+        "page_tables": named["PageTables"],
+        "stacks": named["KernelStack"],
+        "tcp_buffers": pages * os.sysconf("SC_PAGE_SIZE") // 1024,
+        "available": named["MemAvailable"],
+    }
