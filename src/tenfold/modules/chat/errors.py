@@ -47,6 +47,18 @@ class LastOwner(Conflict):
     """You are the only owner; make somebody else one first."""
 
 
+class TooManyKindsOfReactions(Conflict):
+    """This message has as many kinds of reactions as it may; choose one of those."""
+
+
+class TooManyPins(Conflict):
+    """This conversation has as many pinned messages as it may; unpin one first."""
+
+
+class RequestIsWaiting(Conflict):
+    """Your request waits for an answer; until then you cannot write more."""
+
+
 class ThisIsDirect(Conflict):
     """A direct conversation has its two people for good, and nothing to set."""
 

@@ -89,7 +89,8 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `sender_id` is null once the sender is erased. A deleted message is empty. `reactions` counts them by emoji.
     `thread_size` counts the answers in the thread that this message began. `notice` says what a notice of the house is
-    about. `change_no` is the number of its latest change, `revision` counts its changes since it was sent.
+    about. `change_no` is the number of its latest change, `revision` counts its changes since it was sent. `mine` are
+    the kinds among the reactions that the reader gave; what is told live to all does not have it.
     """
 
     conversation_id: UUID
@@ -113,6 +114,14 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     deleted_at: datetime | None = None
     pinned_at: datetime | None = None
     pinned_by: UUID | None = None
+    mine: list[str] | None = None
+
+
+class Reactor(msgspec.Struct, frozen=True):
+    """Somebody who reacted; `user` is null for who cannot be seen at present."""
+
+    id: UUID
+    user: UserCard | None
 
 
 class History(msgspec.Struct, frozen=True):
@@ -236,7 +245,11 @@ class Mine(msgspec.Struct, frozen=True):
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """A conversation as one of its people sees it. `peer` is the other of a direct one, null once erased or hidden."""
+    """A conversation as somebody sees it.
+
+    `peer` is the other person of a direct one, null once erased or hidden. `mine` is null for who is not in it, and looks
+    at an open one.
+    """
 
     id: UUID
     kind: ConversationKind
@@ -255,7 +268,7 @@ class Conversation(msgspec.Struct, frozen=True):
     retention_days: int | None
     peer: UserCard | None
     last_message: Message | None
-    mine: Mine
+    mine: Mine | None
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -304,9 +317,10 @@ class Sent(msgspec.Struct, frozen=True, gc=False):
 
 
 class NotSent(msgspec.Struct, frozen=True):
-    """Why somebody in a conversation cannot send: not let in, not among those who write, or too soon by `wait` s."""
+    """Why somebody in a conversation cannot send: not let in, not accepted yet, not among writers, too soon by `wait` s."""
 
     is_outside: bool
+    is_waiting: bool
     is_silent: bool
     wait: float
 

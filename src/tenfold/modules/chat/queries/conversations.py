@@ -6,9 +6,9 @@ from tenfold.platform.db import many, maybe, one, run
 
 insert_conversation = run("""
 insert into conversations (conversation_id, kind, title, topic, access, posting, creator_id, created_at, one_id,
-                           other_id, member_count, last_message_at, is_blocked)
+                           other_id, member_count, last_message_at)
 values (:conversation_id, :kind, :title, :topic, :access, :posting, :creator_id, :now, :one_id,
-        :other_id, :member_count, :now, :is_blocked)
+        :other_id, :member_count, :now)
 on conflict (conversation_id) do nothing""")
 
 find_conversation = maybe(
@@ -31,8 +31,10 @@ update conversations
        is_blocked = :is_blocked
  where conversation_id = :conversation_id""")
 
-advance_conversation = run("""
-update conversations set last_change = :last_change where conversation_id = :conversation_id""")
+# No change of the conversation: who is blocked is not told so.
+set_blocked = run("""
+update conversations set is_blocked = :is_blocked
+ where conversation_id = :conversation_id and kind = 'direct' and is_blocked <> :is_blocked""")
 
 insert_notice = run("""
 insert into messages (conversation_id, seq, sender_id, kind, body, notice, created_at, change_no)

@@ -1,0 +1,21 @@
+"""What chat must know of two people and cannot know itself: the assembly connects it with who follows and blocks."""
+
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from tenfold.platform.db import Read
+
+
+class Tie(NamedTuple):
+    """What one person is to another: whoever is followed is no stranger, and nobody writes across a block."""
+
+    follows: bool
+    is_blocked: bool
+
+
+class Ties(Protocol):
+    """Answers for two people at a time, inside a transaction of the asker's."""
+
+    async def between(self, tx: Read, user_id: UUID, other_id: UUID) -> Tie:
+        """Whether `user_id` follows `other_id`, and whether either blocks the other."""
+        ...
