@@ -4,7 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 WORKERS ?= 4
 
-.PHONY: help serve install install-dev test test-postgres-15 check lint format types laws docs lock bench-http bench-chat bench-storm clean
+.PHONY: help serve install install-dev test test-postgres-15 check lint format types laws docs lock bench-http bench-million bench-fanout bench-chat bench-storm clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,16 @@ bench-chat: ## Messages per second that reach the other member's socket in time 
 bench-storm: ## What point reads feel of 40 clients that sign in without pause (options: ARGS="--quick")
 	@sh scripts/install.sh requirements-bench.lock
 	@$(BIN)/python -m bench.storm $(ARGS)
+
+bench-million: ## A million connections to the gateway on this machine, and what they cost (options: ARGS="--connections 20000")
+	@sh scripts/install.sh requirements-bench.lock
+	@sh scripts/packages.sh redis-server
+	@$(BIN)/python -m bench.million $(ARGS)
+
+bench-fanout: ## Messages to many listeners, beside Socket.IO and websockets (options: ARGS="--quick")
+	@sh scripts/install.sh requirements-bench.lock
+	@sh scripts/packages.sh redis-server nodejs npm
+	@$(BIN)/python -m bench.fanout $(ARGS)
 
 clean: ## Remove what was built and installed, never tenfold-data
 	@rm -rf .venv dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,49 @@
+"""What a run is made of."""
+
+import argparse
+import math
+from dataclasses import dataclass
+
+SECRET = "a secret of the benchmark, and of nothing else"
+_FILES = 20_000  # that a process may open where nobody changed it
+_GENERATOR = 19_500  # connections of a generator: all its files but a few
+_GATEWAY = 17_300  # connections of a gateway process: room for the uneven spread, and for those of one that died
+
+
+@dataclass(frozen=True)
+class Run:
+    """How many connections, held by how many processes on either side, and how long each part takes."""
+
+    connections: int
+    gateways: int
+    generators: int
+    rate: float
+    in_flight: int
+    ping: float
+    messages: float
+    seconds: float
+
+
+def options() -> Run:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(prog="bench.million", description=__doc__)
+    parser.add_argument("--connections", type=int, default=1_000_000, help="how many users connect (1000000)")
+    parser.add_argument("--gateways", type=int, help="processes of the gateway (as few as hold them, at least 2)")
+    parser.add_argument("--generators", type=int, help="processes of the load generator (as few as hold them)")
+    parser.add_argument("--rate", type=float, default=0.0, help="connects per second (0: as fast as they are answered)")
+    parser.add_argument("--in-flight", type=int, default=1_024, help="connects that may be under way at a time (1024)")
+    parser.add_argument("--ping", type=float, help="the gateway's ping interval in seconds (120; below 100000: 25)")
+    parser.add_argument("--messages", type=float, default=2_000.0, help="messages to single users per second (2000)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long they are sent (20)")
+    chosen = parser.parse_args()
+    connections = chosen.connections
+    return Run(
+        connections=connections,
+        gateways=chosen.gateways or max(2, math.ceil(connections / _GATEWAY)),
+        generators=chosen.generators or max(2, math.ceil(connections / _GENERATOR)),
+        rate=chosen.rate,
+        in_flight=chosen.in_flight,
+        ping=chosen.ping or (120.0 if connections >= 100_000 else 25.0),
+        messages=chosen.messages,
+        seconds=chosen.seconds,
+    )
