@@ -357,13 +357,16 @@ class MineRow(msgspec.Struct, frozen=True):
 
 
 class Marked(msgspec.Struct, frozen=True):
-    """A marker that was moved: where it is now, what others are told, and in what kind of conversation."""
+    """A marker that was moved: where it is now, what others are told, and whether they are told at all.
+
+    Nobody is in a channel, or before a stranger's request is accepted.
+    """
 
     read_seq: int
     shown_seq: int
     delivered_seq: int
     is_marked_unread: bool
-    kind: ConversationKind
+    is_shown: bool
 
 
 class Position(msgspec.Struct, frozen=True):

@@ -8,20 +8,19 @@ from tenfold.modules.chat.shapes import NIL, ChatPolicy
 from tenfold.platform.db import Database
 from tenfold.platform.jobs import every
 
-_LOOKED_AT = 20
-
 
 @every("23 2 * * *", priority="low", timeout=timedelta(hours=4))
 async def archive_messages(db: Database, policy: ChatPolicy) -> None:
     """Move messages that are old enough to the partitions of their months, conversation by conversation."""
-    before = db.clock.now() - policy.archive_after
+    before, after = db.clock.now() - policy.archive_after, NIL
     while True:
         async with db.read() as tx:
-            aged = await archive.list_aged_conversations(tx, before=before, limit=_LOOKED_AT * policy.batch)
+            aged = await archive.list_aged_conversations(tx, before=before, after=after, limit=policy.batch)
         for conversation_id in aged:
             await age.archive_messages(db, conversation_id, before=before, batch=policy.batch)
         if not aged:
             return
+        after = aged[-1]
 
 
 @every(timedelta(hours=1), priority="low", timeout=timedelta(minutes=50))

@@ -22,16 +22,16 @@ class Keeping(msgspec.Struct, frozen=True):
     retention_days: int
 
 
-# What the counts of unread messages, the pins and the notices ask for stays where they look.
+# What the counts of unread messages, the pins and the notices ask for stays where they look; so does a conversation's
+# latest message, which its list shows.
 _MOVES = "kind = 'text' and deleted_at is null and pinned_at is null"
 
 list_aged_conversations = many(
     UUID,
     """
-select distinct conversation_id from (
-    select conversation_id from messages where created_at < :before and {moves} limit :limit) aged""".replace(
-        "{moves}", _MOVES
-    ),
+select distinct conversation_id from messages
+ where created_at < :before and {moves} and conversation_id > :after
+ order by conversation_id limit :limit""".replace("{moves}", _MOVES),
 )
 
 list_aged = many(
@@ -39,6 +39,7 @@ list_aged = many(
     """
 select seq, created_at from messages
  where conversation_id = :conversation_id and created_at < :before and {moves}
+   and seq < (select last_seq from conversations where conversation_id = :conversation_id)
  order by seq limit :limit""".replace("{moves}", _MOVES),
 )
 

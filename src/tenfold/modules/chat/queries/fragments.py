@@ -47,10 +47,19 @@ _MENTIONED = """
 (select count(*) from mentions named where named.conversation_id = c.conversation_id
     and named.user_id = mine.user_id and named.seq > {floor})"""
 
-_FIRST_UNREAD = """
-(select later.seq from messages later where later.conversation_id = c.conversation_id and later.seq > {floor}
+# Looks into the archive only for a marker that stands there.
+_FIRST_AFTER = """
+(select later.seq from {table} later where later.conversation_id = c.conversation_id and later.seq > {floor}
     and later.kind = 'text' and later.deleted_at is null and later.sender_id is distinct from mine.user_id
   order by later.seq limit 1)"""
+
+_FIRST_UNREAD = (
+    "case when {floor} < c.archived_seq then"
+    + _FIRST_AFTER.replace("{table}", "every_message")
+    + " else"
+    + _FIRST_AFTER.replace("{table}", "messages")
+    + " end"
+)
 
 _PIECES = {
     "reads": _READS,

@@ -4,42 +4,51 @@ from tenfold.modules.chat.queries.fragments import sql
 from tenfold.modules.chat.shapes import Marked, Marker
 from tenfold.platform.db import many, maybe
 
+# What a stranger wrote is read in private until it is accepted.
+_SHOWN = "(c.kind <> 'channel' and mine.state = 'joined')"
+
+
+def _marking(statement: str) -> str:
+    return sql(statement.replace("{shown}", _SHOWN))
+
+
 # A private receipt moves the reader's own marker alone.
 mark_read = maybe(
     Marked,
-    sql("""
+    _marking("""
 update members mine
    set read_seq = greatest(mine.read_seq, least(:seq, c.last_seq)),
-       shown_seq = case when :is_private::boolean then mine.shown_seq
+       shown_seq = case when :is_private::boolean or mine.state = 'invited' then mine.shown_seq
                         else greatest(mine.shown_seq, least(:seq, c.last_seq)) end,
-       delivered_seq = greatest(mine.delivered_seq, case when :is_private then 0 else least(:seq, c.last_seq) end),
+       delivered_seq = case when :is_private or mine.state = 'invited' then mine.delivered_seq
+                            else greatest(mine.delivered_seq, least(:seq, c.last_seq)) end,
        is_marked_unread = false
   from conversations c
  where c.conversation_id = :conversation_id and mine.conversation_id = :conversation_id and mine.user_id = :user_id
    and {reads} and (mine.read_seq < least(:seq, c.last_seq) or mine.is_marked_unread
-                    or not :is_private and mine.shown_seq < least(:seq, c.last_seq))
-returning mine.read_seq, mine.shown_seq, mine.delivered_seq, mine.is_marked_unread, c.kind"""),
+                    or not :is_private and mine.state = 'joined' and mine.shown_seq < least(:seq, c.last_seq))
+returning mine.read_seq, mine.shown_seq, mine.delivered_seq, mine.is_marked_unread, {shown} as is_shown"""),
 )
 
 mark_delivered = maybe(
     Marked,
-    sql("""
+    _marking("""
 update members mine set delivered_seq = least(:seq, c.last_seq)
   from conversations c
  where c.conversation_id = :conversation_id and mine.conversation_id = :conversation_id and mine.user_id = :user_id
-   and {reads} and mine.delivered_seq < least(:seq, c.last_seq)
-returning mine.read_seq, mine.shown_seq, mine.delivered_seq, mine.is_marked_unread, c.kind"""),
+   and mine.state = 'joined' and mine.delivered_seq < least(:seq, c.last_seq)
+returning mine.read_seq, mine.shown_seq, mine.delivered_seq, mine.is_marked_unread, {shown} as is_shown"""),
 )
 
 # What others were told stays told.
 mark_unread = maybe(
     Marked,
-    sql("""
+    _marking("""
 update members mine set read_seq = least(mine.read_seq, coalesce(:seq - 1, mine.read_seq)), is_marked_unread = true
   from conversations c
  where c.conversation_id = :conversation_id and mine.conversation_id = :conversation_id and mine.user_id = :user_id
    and {reads} and (not mine.is_marked_unread or :seq <= mine.read_seq)
-returning mine.read_seq, mine.shown_seq, mine.delivered_seq, mine.is_marked_unread, c.kind"""),
+returning mine.read_seq, mine.shown_seq, mine.delivered_seq, mine.is_marked_unread, {shown} as is_shown"""),
 )
 
 list_markers = many(

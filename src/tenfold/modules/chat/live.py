@@ -1,0 +1,90 @@
+"""The live side of chat: `conversation:{id}` carries every change under its number, `user:{id}` only hints.
+
+A hint says that a conversation has moved on. It is never trusted for counts: clients derive what is unread from `seq`.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from tenfold.kit.actors import Actor
+from tenfold.modules.chat.actions.replay import changes_since, positions_of
+from tenfold.modules.chat.actions.typing import TypingIn, TypingNews, must_be_able_to_type
+from tenfold.modules.chat.presence import list_acquainted
+from tenfold.modules.chat.queries import markers, members
+from tenfold.modules.chat.shapes import ChatPolicy, Marker
+from tenfold.platform.db import Database
+from tenfold.platform.realtime import Replayed, channel
+
+MARKERS_SHOWN = 100
+
+
+class Welcome(msgspec.Struct, frozen=True):
+    """What who opens a conversation is told at once: how far the others are. Not in a channel."""
+
+    markers: list[Marker]
+
+
+async def welcome(actor: Actor, conversation_id: UUID, *, db: Database) -> Welcome:
+    """The markers of the others; of the first hundred in a large group, the rest by `GET …/receipts`."""
+    async with db.read() as tx:
+        found = await markers.list_markers(
+            tx, conversation_id=conversation_id, user_id=actor.id, after=None, limit=MARKERS_SHOWN
+        )
+    return Welcome([marker for marker in found if marker.user_id != actor.id])
+
+
+async def replay(
+    actor: Actor | None, conversation_id: UUID, since: int, limit: int, *, db: Database, policy: ChatPolicy
+) -> Replayed | None:
+    """Everything that changed after `since`, as it is now, in the order of the changes."""
+    async with db.read(snapshot=True) as tx:
+        found = await changes_since(tx, conversation_id, since, limit=min(limit, policy.replay_cap))
+    if found is None:
+        return None
+    changes, offset = found
+    return Replayed([(change.change_no, change) for change in changes], offset)
+
+
+async def positions(ids: Sequence[UUID], *, db: Database) -> dict[UUID, int]:
+    """The number of the latest change of each of these conversations."""
+    async with db.read() as tx:
+        return await positions_of(tx, ids)
+
+
+async def type_live(actor: Actor, data: msgspec.Raw, conversation_id: UUID, *, db: Database) -> TypingNews | None:
+    """The one thing that clients publish themselves: that somebody is typing. Anything else is refused."""
+    try:
+        typing = msgspec.json.decode(data, type=TypingIn)
+    except msgspec.MsgspecError:
+        return None
+    async with db.read() as tx:
+        await must_be_able_to_type(tx, actor, conversation_id)
+    return TypingNews(actor.id, typing.thread_root)
+
+
+@channel(
+    "conversation:{conversation_id}",
+    welcome=welcome,
+    may_publish=type_live,
+    replay=replay,
+    positions=positions,
+    presence=True,
+    join_leave=True,
+)
+async def conversation(actor: Actor, conversation_id: UUID, *, db: Database) -> bool:
+    """Who is in a conversation may listen to it.
+
+    A stranger's message is read before it is accepted, but not here: that somebody looks at it would be seen.
+    """
+    async with db.read() as tx:
+        standing = await members.find_standing(tx, conversation_id=conversation_id, user_id=actor.id)
+        return standing is not None and standing.state == "joined"
+
+
+@channel("presence:{user_id}")
+async def presence(actor: Actor, user_id: UUID, *, db: Database, policy: ChatPolicy) -> bool:
+    """Whoever knows somebody may listen to their coming and going (see `presence`)."""
+    async with db.read() as tx:
+        return user_id in await list_acquainted(tx, actor, [user_id], policy=policy)
