@@ -1,11 +1,52 @@
 """What chat brings to the house."""
 
-from tenfold.modules.chat import errors, events
+from tenfold.modules.chat import errors, events, live
+from tenfold.modules.chat.api import moderation as moderation_api
+from tenfold.modules.chat.api import presence as presence_api
+from tenfold.modules.chat.api import reactions as reactions_api
+from tenfold.modules.chat.api import search as search_api
+from tenfold.modules.chat.api import threads as threads_api
+from tenfold.modules.chat.jobs import age, blocks
+from tenfold.modules.chat.queries import (
+    acquainted,
+    archive,
+    conversations,
+    markers,
+    members,
+    messages,
+    moderation,
+    pins,
+    reach,
+    reactions,
+    replay,
+    search,
+    send,
+    threads,
+)
 from tenfold.platform.module import Module
 
 module = Module(
     name="chat",
     package="tenfold.modules.chat",
+    api=[reactions_api, threads_api, search_api, presence_api, moderation_api],
+    live=live,
+    jobs=[age, blocks],
+    queries=[
+        conversations,
+        members,
+        messages,
+        send,
+        markers,
+        replay,
+        reach,
+        reactions,
+        pins,
+        threads,
+        search,
+        acquainted,
+        moderation,
+        archive,
+    ],
     events=events,
     errors=errors,
     homes={
@@ -20,5 +61,6 @@ module = Module(
         "archived_messages": "conversation_id",
         "message_reports": "conversation_id",
         "held_messages": "conversation_id",
+        "activity": "user_id",
     },
 )
