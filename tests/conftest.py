@@ -9,6 +9,7 @@ import pytest
 from tenfold.platform.db import Database
 from tenfold.platform.db.embedded import Address
 from tests.postgres import Cluster
+from tests.redis import RedisClusterServers, RedisServer
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +27,28 @@ def postgres() -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """The Redis of this test process, for tests that share it: each takes a prefix of its own, and none ends it."""
+    server = RedisServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[RedisClusterServers]:
+    """The Redis Cluster of this test process: three masters, shared in the same way."""
+    servers = RedisClusterServers()
+    try:
+        servers.start()
+        yield servers
+    finally:
+        servers.remove()
 
 
 @pytest.fixture

@@ -1,0 +1,67 @@
+"""A gatherer: what many ask for one at a time goes out together, with one call for all of an instant."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+A = TypeVar("A")
+B = TypeVar("B")
+_AT_ONCE = 4
+
+
+class Gatherer(Generic[A, B]):
+    """Asks for what comes in one turn of the event loop, and, when four calls are under way, for what comes meanwhile.
+
+    `work` answers each of a list, in its order; what it raises is raised to every one of its askers.
+    """
+
+    def __init__(self, work: Callable[[list[A]], Awaitable[Sequence[B]]], *, most: int = 500) -> None:
+        self._work = work
+        self._most = most
+        self._waiting: list[tuple[A, asyncio.Future[B]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_due = False
+
+    def ask(self, what: A) -> "asyncio.Future[B]":
+        """The answer for one."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[B] = loop.create_future()
+        self._waiting.append((what, answer))
+        if not self._is_due and len(self._tasks) < _AT_ONCE:
+            self._is_due = True
+            loop.call_soon(self._begin)
+        return answer
+
+    def close(self) -> None:
+        """Give up what is under way."""
+        for task in self._tasks:
+            task.cancel()
+        for _, answer in self._waiting:
+            answer.cancel()
+        self._waiting.clear()
+
+    def _begin(self) -> None:
+        self._is_due = False
+        if self._waiting:
+            task = asyncio.create_task(self._ask_all())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _ask_all(self) -> None:
+        while self._waiting:
+            batch = self._waiting[: self._most]
+            del self._waiting[: self._most]
+            try:
+                answers = await self._work([what for what, _ in batch])
+            except asyncio.CancelledError:
+                for _, future in batch:
+                    future.cancel()
+                raise
+            except Exception as error:  # a boundary: it belongs to those who asked
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+            else:
+                for (_, future), answer in zip(batch, answers, strict=True):
+                    if not future.done():
+                        future.set_result(answer)
