@@ -14,6 +14,7 @@ from tenfold.platform.http.gate import HttpPolicy
 from tenfold.platform.http.observer import Observer
 from tenfold.platform.http.router import Router, answered
 from tenfold.platform.observe import logs, traces
+from tenfold.platform.realtime import sse
 
 log = structlog.get_logger("tenfold.http")
 _REQUEST_ID = re.compile(rb"^[A-Za-z0-9._~+/=-]{8,128}$")
@@ -29,16 +30,19 @@ class Application:
     """The ASGI application of a process: HTTP through the router, sockets to the realtime endpoint."""
 
     def __init__(self, router: Router, policy: HttpPolicy, socket: Any = None) -> None:
-        """`socket` is the ASGI application that takes WebSocket connections at `/connection/websocket`."""
+        """`socket` is the ASGI application that takes WebSocket connections; event streams are made of it too."""
         self._router = router
         self._policy = policy
         self._socket = socket
+        self._streams = sse.EventStreams(socket, cors_origins=policy.cors_origins) if socket is not None else None
         self._observe = Observer(log_requests=policy.log_requests)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request or carry one connection."""
         kind = scope["type"]
-        if kind == "http":
+        if kind == "http" and scope["path"] == sse.PATH and self._streams is not None:
+            await self._stream(scope, receive, send)
+        elif kind == "http":
             await self._http(scope, receive, send)
         elif kind == "websocket":
             await self._websocket(scope, receive, send)
@@ -69,6 +73,13 @@ class Application:
         await receive()
         await send({"type": "websocket.close", "code": 4404, "reason": "nothing here"})
 
+    async def _stream(self, scope: Any, receive: Any, send: Any) -> None:
+        """Carry an event stream. It is no request to count or to time: it lasts."""
+        assert self._streams is not None
+        scope["request_id"] = request_id = _request_id(scope["headers"])
+        logs.bind_request(request_id)
+        await self._streams(scope, receive, _dressed(send, request_id))
+
     async def _http(self, scope: Any, receive: Any, send: Any) -> None:
         started = time.perf_counter()
         request_id = _request_id(scope["headers"])
@@ -90,6 +101,17 @@ class Application:
                 span.rename(scope.get("door", "other"))
                 span.set(status=status, request_id=request_id)
                 self._observe(scope.get("door", "other"), status, time.perf_counter() - started)
+
+
+def _dressed(send: Any, request_id: str) -> Any:
+    """`send`, with what every answer has."""
+
+    async def send_with_headers(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *_SECURITY, (b"x-request-id", request_id.encode())]}
+        await send(message)
+
+    return send_with_headers
 
 
 def _request_id(headers: list[tuple[bytes, bytes]]) -> str:

@@ -54,6 +54,8 @@ class Connection(HttpToolsProtocol):
         """The first byte of a head has come."""
         self._in_head = True
         super().on_message_begin()
+        # For answers that have no end: one whose reader takes nothing more can only be cut off.
+        self.scope["extensions"] = {"abort": self.transport.abort}  # type: ignore[typeddict-item]
 
     def on_headers_complete(self) -> None:
         """The head is there: it is timed and counted no longer."""
