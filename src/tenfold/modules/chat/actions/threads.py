@@ -4,7 +4,7 @@ from uuid import UUID
 
 from tenfold.kit.actors import Actor
 from tenfold.modules.chat.errors import MessageNotFound
-from tenfold.modules.chat.queries import messages, reach, threads
+from tenfold.modules.chat.queries import messages, threads
 from tenfold.modules.chat.shapes import Message
 from tenfold.platform.db import Read, Write
 
@@ -30,7 +30,7 @@ async def mark_read(tx: Write, actor: Actor, conversation_id: UUID, seq: int, *,
 
 async def _see_root(tx: Read, actor: Actor, conversation_id: UUID, seq: int) -> Message:
     named = {"conversation_id": conversation_id, "seq": seq, "user_id": actor.id}
-    root = await messages.find_message(tx, **named) or await reach.find_archived(tx, **named)
+    root = await messages.find_message(tx, **named) or await messages.find_archived(tx, **named)
     if root is None:
         raise MessageNotFound
     return root

@@ -1,15 +1,6 @@
-"""Statements that reach into the archive: to read a message there, or to bring back one that is about to change."""
+"""Statements that reach into the archive: a message that is about to change belongs among the others."""
 
-from tenfold.modules.chat.queries.fragments import sql
-from tenfold.modules.chat.shapes import Message
-from tenfold.platform.db import maybe, run
-
-find_archived = maybe(
-    Message,
-    sql("""
-select {message said} from archived_messages said
- where said.conversation_id = :conversation_id and said.seq = :seq and said.seq >= {first}"""),
-)
+from tenfold.platform.db import run
 
 bring_back = run("""
 with back as (
