@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,12 @@ class Crew:
         """The processes."""
         return [pid for pid, _, _ in self._members]
 
+    def must_live(self) -> None:
+        """Raises RuntimeError when one of them has ended before its time."""
+        for pid in self.pids:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                raise RuntimeError("a generator has ended before its time")
+
     def tell(self, order: str) -> None:
         """Give all of them an order: `connect`, `mark`."""
         for _, orders, _ in self._members:
@@ -92,6 +99,8 @@ class Crew:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 Generator(share, board, tokens, width=width).run(orders, answers)
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(1)
         os.close(orders)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+import msgspec
 from hdrh.histogram import HdrHistogram
 
 from bench.million import messages
@@ -298,7 +299,7 @@ class Generator:
                     self._rest[descriptor] = stream
                     return
             frames, rest = split(stream)
-        except (ConnectionError, OSError) as error:
+        except OSError as error:
             self._lost(descriptor, str(error))
             return
         if rest:
@@ -317,7 +318,11 @@ class Generator:
         if payload == b"{}":
             self._pong(descriptor)
             return
-        replies = messages.decode(payload)
+        try:
+            replies = messages.decode(payload)
+        except msgspec.DecodeError as error:
+            self._lost(descriptor, f"not understood: {error}: {payload[:80]!r}")
+            return
         for reply in replies:
             if self._stage[descriptor] == _JOINING:
                 if reply.connect is None:

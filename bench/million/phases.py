@@ -19,6 +19,7 @@ from bench.million.settings import Run
 from bench.sockets.servers import ask_redis, children_of
 
 _STUCK = 45.0  # seconds without any progress after which a part is given up
+_SAID_EVERY = 5.0
 _SETTLE = 5.0
 _BEFORE_KILL = 3.0
 _AFTER_KILL = 12.0
@@ -85,7 +86,7 @@ def connect(scene: Scene) -> dict[str, Any]:
     redis_before = _redis_memory(scene)
     meter = Meter(scene)
     scene.crew.tell("connect")
-    _wait(lambda: board.total("live"), lambda live: live >= run.connections, "connected", every=5)
+    _wait(scene, lambda: board.total("live"), lambda live: live >= run.connections, "connected")
     seconds = (board.latest("last_live_ns") - board.earliest("first_live_ns")) / 1e9
     cores = meter.cores()
     live = board.total("live")
@@ -163,7 +164,7 @@ def tell_everyone(scene: Scene) -> dict[str, Any]:
     began = time.monotonic_ns()
     scene.order(everyone=True)
     outcome = scene.outcome()
-    _wait(lambda: board.total("broadcasts") - before["broadcasts"], lambda got: got >= live, "told", every=5)
+    _wait(scene, lambda: board.total("broadcasts") - before["broadcasts"], lambda got: got >= live, "told")
     cores, after, findings = meter.cores(), board.totals(), scene.crew.ask()
     return {
         "publisher": outcome,
@@ -221,7 +222,7 @@ def reckon(scene: Scene) -> dict[str, Any]:
     return {"sent": sum(scene.board.sent), "seen": sum(scene.board.seen), "lost": less, "invented": more}
 
 
-def _wait(value: Callable[[], int], is_enough: Callable[[int], bool], what: str, *, every: float) -> None:
+def _wait(scene: Scene, value: Callable[[], int], is_enough: Callable[[int], bool], what: str) -> None:
     """Wait until enough has happened, or until nothing happens any more; say how it goes."""
     known, changed, said = -1, time.monotonic(), time.monotonic()
     while not is_enough(now := value()):
@@ -231,8 +232,9 @@ def _wait(value: Callable[[], int], is_enough: Callable[[int], bool], what: str,
         elif moment - changed > _STUCK:
             say(f"  given up: {now} {what}, and nothing more for {_STUCK:.0f} s", flush=True)
             return
-        if moment - said >= every:
+        if moment - said >= _SAID_EVERY:
             said = moment
+            scene.crew.must_live()
             say(f"  {now} {what} ...", flush=True)
         time.sleep(0.02)
 
