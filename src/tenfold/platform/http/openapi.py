@@ -13,7 +13,11 @@ from tenfold.platform.http.plan import Plan, path_parameters, plan_of
 from tenfold.platform.http.problems import EVERYWHERE, SIGNED_IN, WITH_BODY, WITH_KEY, Problem, UnknownPath
 
 _REF = "#/components/schemas/{name}"
-_KINDS: dict[str, dict[str, Any]] = {"uuid": {"type": "string", "format": "uuid"}, "str": {"type": "string"}}
+_KINDS: dict[str, dict[str, Any]] = {
+    "uuid": {"type": "string", "format": "uuid"},
+    "int": {"type": "integer", "minimum": 0},
+    "str": {"type": "string"},
+}
 _HEADERS = {
     "X-Request-Id": "The id of this request, in the log too. A client may send its own.",
     "RateLimit": "What is left of the tightest limit, and when it is full again (IETF draft).",

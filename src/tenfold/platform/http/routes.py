@@ -7,7 +7,15 @@ from uuid import UUID
 from tenfold.platform.http.endpoint import Endpoint
 from tenfold.platform.http.plan import path_parameters
 
-_KINDS: dict[str, Callable[[str], Any]] = {"": str, "str": str, "uuid": UUID}
+
+def _number(text: str) -> int:
+    """A number as we write numbers; one that no row can have is no address."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise ValueError(text)
+    return int(text)
+
+
+_KINDS: dict[str, Callable[[str], Any]] = {"": str, "str": str, "uuid": UUID, "int": _number}
 
 
 class _Node:
