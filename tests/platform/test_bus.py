@@ -1,15 +1,20 @@
-"""The promise of the bus, over both engines; and what only the one with a connection can lose."""
+"""The promise of the bus, over all engines; and what only those with a connection can lose."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
+from tenfold.kit.refusals import Unavailable
 from tenfold.platform.bus import Bus
 from tenfold.platform.bus.memory import MemoryBus
 from tenfold.platform.bus.postgres import PostgresBus
+from tenfold.platform.bus.redis import RedisBus
 from tenfold.platform.db import Database
+from tests.platform.redis_world import client_of, fresh_prefix
+from tests.redis import RedisServer
 
 
 @pytest.fixture
@@ -44,9 +49,16 @@ def ear() -> Ear:
     return Ear()
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture(params=["memory", "postgres", "redis", "redis cluster"])
 async def bus(request: pytest.FixtureRequest, database: Database, ear: Ear) -> AsyncIterator[Bus]:
-    bus = MemoryBus() if request.param == "memory" else PostgresBus(database)
+    match request.param:
+        case "memory":
+            bus: Bus = MemoryBus()
+        case "postgres":
+            bus = PostgresBus(database)
+        case kind:
+            server = request.getfixturevalue("redis_server" if kind == "redis" else "redis_cluster")
+            bus = RedisBus(client_of(server, fresh_prefix()))
     bus.listen("news", ear)
     await bus.open()
     yield bus
@@ -157,3 +169,62 @@ async def test_a_lost_connection_is_found_again_and_the_gap_is_told(database: Da
         await ear.until(lambda ear: ear.heard == ["again"])
     finally:
         await bus.close()
+
+
+async def test_without_redis_a_commit_succeeds_and_says_nothing(database: Database, ear: Ear) -> None:
+    """The deed is done; its signal is lost, and the gap is told when Redis is there."""
+    server = RedisServer()
+    try:
+        here, there = (RedisBus(client_of(server, "bus")) for _ in range(2))
+        there.listen("news", ear)
+        there.on_gap(ear.gap)
+        for bus in (here, there):
+            await bus.open()
+        async with database.write() as tx:
+            await here.send_in(tx, [("news", "lost")])
+        with pytest.raises(Unavailable):
+            await here.send("news", "refused")
+
+        await asyncio.to_thread(server.start)
+        await ear.until(lambda ear: ear.gaps == 1)
+        async with asyncio.timeout(10):
+            while ear.heard == []:
+                async with database.write() as tx:
+                    await here.send_in(tx, [("news", "heard")])
+                await asyncio.sleep(0.02)
+
+        for bus in (here, there):
+            await bus.close()
+        assert set(ear.heard) == {"heard"}
+    finally:
+        server.remove()
+
+
+async def test_a_redis_that_died_is_listened_to_again(ear: Ear) -> None:
+    """Every process hears again what is said after the gap."""
+    server = RedisServer()
+    try:
+        server.start()
+        here, there = (RedisBus(client_of(server, "bus")) for _ in range(2))
+        there.listen("news", ear)
+        there.on_gap(ear.gap)
+        for bus in (here, there):
+            await bus.open()
+        assert ear.gaps == 0
+        await here.send("news", 1)
+        await ear.until(lambda ear: ear.heard == [1])
+
+        server.kill()
+        await asyncio.to_thread(server.start)
+        await ear.until(lambda ear: ear.gaps == 1)
+        async with asyncio.timeout(10):
+            while ear.heard == [1]:
+                with contextlib.suppress(Unavailable):
+                    await here.send("news", 2)
+                await asyncio.sleep(0.02)
+
+        for bus in (here, there):
+            await bus.close()
+        assert ear.heard[1] == 2
+    finally:
+        server.remove()
