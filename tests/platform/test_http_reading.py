@@ -89,6 +89,12 @@ def test_a_body_that_is_not_declared_json_is_refused() -> None:
         decode_body(b"{}", decoder, {b"content-type": b"application/x-www-form-urlencoded"})
 
 
+def test_a_compressed_body_is_refused() -> None:
+    """It would be unpacked past every limit, or read as something it is not."""
+    with pytest.raises(UnsupportedMediaType):
+        decode_body(b"{}", decoder, JSON | {b"content-encoding": b"gzip"})
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [

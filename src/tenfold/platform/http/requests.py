@@ -67,6 +67,9 @@ def decode_body(body: bytes, decoder: "msgspec.json.Decoder[T]", headers: Header
     content_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if content_type not in (b"application/json", b""):
         raise UnsupportedMediaType(f"This was {content_type.decode('latin-1')}.")
+    coding = headers.get(b"content-encoding", b"identity").strip().lower()
+    if coding not in (b"identity", b""):
+        raise UnsupportedMediaType("Send it as it is, without Content-Encoding.")
     if not body:
         raise Invalid("body", "is required")
     try:
