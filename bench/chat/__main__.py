@@ -43,7 +43,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--door", choices=["http", "rpc"], action="append", help="one door only; may be repeated")
     parser.add_argument("--spike", type=float, help="seconds of the spike (20; quick: 5); 0: none")
     parser.add_argument("--tail", type=float, help="seconds after the spike (75; quick: 15)")
-    parser.add_argument("--share", type=float, default=0.5, help="the spike's baseline, of the sustained rate (0.5)")
+    parser.add_argument("--share", type=float, default=0.4, help="the spike's baseline, of what holds (0.4)")
     parser.add_argument("--data", type=Path, help="the folder of the world; made once, then used again for a day")
     chosen = parser.parse_args()
     full = {"users": 100_000, "conversations": 1_000_000, "messages": 10_000_000, "pairs": 1_000}
