@@ -4,12 +4,16 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from tenfold import __version__
 from tenfold.kit.clock import Clock
 from tenfold.kit.refusals import CannotStart
+from tenfold.modules.chat.hints import Hints
 from tenfold.modules.chat.manifest import module as chat
 from tenfold.modules.chat.shapes import ChatPolicy
+from tenfold.modules.chat.ties import Tie, Ties
+from tenfold.modules.feed import relationship
 from tenfold.modules.feed.manifest import module as feed
 from tenfold.modules.feed.shapes import FeedPolicy
 from tenfold.modules.identity import (
@@ -31,7 +35,7 @@ from tenfold.platform.bus.manifest import module as bus
 from tenfold.platform.bus.postgres import PostgresBus
 from tenfold.platform.cache import Cache
 from tenfold.platform.cache.memory import MemoryCache
-from tenfold.platform.db import Database, Migrations, PoolSizes, Source
+from tenfold.platform.db import Database, Migrations, PoolSizes, Read, Source
 from tenfold.platform.db.manifest import module as db
 from tenfold.platform.exports import Exports
 from tenfold.platform.http.app import Application
@@ -59,9 +63,10 @@ from tenfold.platform.parts import Parts
 from tenfold.platform.realtime import Realtime
 from tenfold.platform.realtime.admission import Admission, AdmissionRules
 from tenfold.platform.realtime.gateway import Gateway, GatewayRules
+from tenfold.platform.realtime.hub import Hub
 from tenfold.platform.realtime.lobby import Authenticated, Lobby, Permit, SessionRules
-from tenfold.platform.realtime.memory import MemoryRealtime
-from tenfold.platform.realtime.relay import RelayedRealtime
+from tenfold.platform.realtime.memory import MemoryPresence
+from tenfold.platform.realtime.relay import RelayedBroker
 from tenfold.platform.realtime.websocket import RealtimeEndpoint
 from tenfold.settings import Settings
 
@@ -106,11 +111,14 @@ class House:
         self.cache = add(Cache, MemoryCache(settings.cache.max_bytes, clock=self.clock))
         self.cache.attach(self.bus)
         self.limits = add(Limits, MemoryLimits(self.clock))
-        self.hub = MemoryRealtime(
-            history_size=settings.realtime.history_size, history_ttl=settings.realtime.history_ttl
+        broker = RelayedBroker(
+            self.bus,
+            speaks=not alone,
+            history_size=settings.realtime.history_size,
+            history_ttl=settings.realtime.history_ttl,
         )
-        relayed = RelayedRealtime(self.hub, self.bus)
-        self.realtime = add(Realtime, self.hub if alone else relayed)
+        self.hub = Hub(broker, MemoryPresence())
+        self.realtime = add(Realtime, self.hub)
         self.mailer = add(Mailer, mailer or _mailer(settings, self.clock))
         add(Exports, Exports({module.name: module.export for module in modules if module.export is not None}))
 
@@ -120,7 +128,9 @@ class House:
 
         self._add_identity()
         add(FeedPolicy, FeedPolicy(**settings.feed.model_dump()))
-        add(ChatPolicy, ChatPolicy())
+        chat_policy = add(ChatPolicy, ChatPolicy())
+        add(Ties, FeedTies())
+        add(Hints, Hints(self.db, self.realtime, chat_policy))
         self.lobby = add(Lobby, self._lobby())
 
     async def open(self, *, migrate: bool = False) -> None:
@@ -136,10 +146,12 @@ class House:
                 f"The database lacks {len(pending)} migrations of this version; run `tenfold migrate` first."
             )
         await self.bus.open()
+        await self.hub.open()
         await catch_up(self.db, self.tokens)
 
     async def close(self) -> None:
         """Let go of everything that `open` took."""
+        await self.hub.close()
         await self.bus.close()
         await self.db.close()
         self.passwords.close()
@@ -273,6 +285,15 @@ class House:
     async def _signed_in(self, token: str) -> Authenticated:
         borne = self.tokens.read(token)
         return Authenticated(borne.actor, borne.expires_at)
+
+
+class FeedTies(Ties):
+    """Who follows and blocks whom, for chat, which stands beside the feed and may not ask it."""
+
+    async def between(self, tx: Read, user_id: UUID, other_id: UUID) -> Tie:
+        """As the feed has it at present."""
+        found = await relationship(tx, user_id, other_id)
+        return Tie(follows=found.following, is_blocked=found.blocking or found.blocked_by)
 
 
 def public_url(settings: Settings) -> str:

@@ -15,7 +15,8 @@ from tenfold.platform.jobs.pgqueuer import Queue
 from tenfold.platform.jobs.registry import Registry
 from tenfold.platform.jobs.worker import Worker
 from tenfold.platform.parts import Parts
-from tenfold.platform.realtime.memory import MemoryRealtime
+from tenfold.platform.realtime.hub import Hub
+from tenfold.platform.realtime.memory import MemoryBroker, MemoryPresence
 
 
 class Happened(Fact, frozen=True, kw_only=True):
@@ -47,7 +48,7 @@ async def main() -> None:
     db = Database(dsn, **options)
     await db.open()
     queue = Queue(db, Registry(FOLLOWERS))
-    db.outbox = Announcer(queue, MemoryBus(), MemoryRealtime())
+    db.outbox = Announcer(queue, MemoryBus(), Hub(MemoryBroker(), MemoryPresence()))
     await Worker(db, queue, Parts(), silence=timedelta(seconds=1), concurrency=4).start()
     await asyncio.Event().wait()
 

@@ -18,7 +18,8 @@ from tenfold.platform.jobs.pgqueuer import Queue
 from tenfold.platform.jobs.registry import Registry
 from tenfold.platform.jobs.worker import Worker
 from tenfold.platform.parts import Parts
-from tenfold.platform.realtime.memory import MemoryRealtime
+from tenfold.platform.realtime.hub import Hub
+from tenfold.platform.realtime.memory import MemoryBroker, MemoryPresence
 
 
 class Diary:
@@ -150,7 +151,7 @@ class Workshop:
 
     def __post_init__(self) -> None:
         self.parts.add(Diary, self.diary)
-        self.db.outbox = Announcer(self.queue, MemoryBus(), MemoryRealtime())
+        self.db.outbox = Announcer(self.queue, MemoryBus(), Hub(MemoryBroker(), MemoryPresence()))
         self.worker = self.hire()
 
     def hire(self, **options: Any) -> Worker:

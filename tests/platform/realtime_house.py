@@ -22,6 +22,7 @@ from centrifuge import (
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tenfold.platform.realtime import EVERYONE
 from tenfold.platform.realtime.admission import Admission, AdmissionRules
 from tenfold.platform.realtime.gateway import Gateway, GatewayRules
 from tenfold.platform.realtime.websocket import RealtimeEndpoint
@@ -142,6 +143,10 @@ class Diary(Notes, ClientEventHandler):
         self.connects = 0
         self.reconnects: list[int] = []
         self.errors: list[int] = []
+
+    async def on_subscribed(self, ctx: Any) -> None:
+        if ctx.channel != EVERYONE:
+            await super().on_subscribed(ctx)
 
     async def on_connected(self, ctx: ConnectedContext) -> None:
         self.connects += 1

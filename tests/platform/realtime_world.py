@@ -1,19 +1,26 @@
 """A lobby with people in it, a wire that records what a session sends, and a clock that a test moves."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from tenfold.kit.actors import Actor
 from tenfold.kit.ids import new_id
 from tenfold.kit.refusals import NotSignedIn, TokenIsExpired
 from tenfold.platform.observe.metrics import registry
 from tenfold.platform.realtime import Channel
+from tenfold.platform.realtime.broker import Broker
 from tenfold.platform.realtime.codes import Disconnect, ErrorReply
+from tenfold.platform.realtime.hub import Hub
 from tenfold.platform.realtime.lobby import Authenticated, Lobby, SessionRules
-from tenfold.platform.realtime.memory import MemoryRealtime
+from tenfold.platform.realtime.memory import MemoryBroker, MemoryPresence
+from tenfold.platform.realtime.presence import Presence
 from tenfold.platform.realtime.protocol import ConnectResult, Reply, SubscribeResult, decode_replies
 from tenfold.platform.realtime.session import Session
 
@@ -51,6 +58,40 @@ class RecordingWire:
         return replies
 
 
+@dataclass(eq=False)
+class Ear:
+    """A listener that keeps what it hears."""
+
+    actor: Actor | None = None
+    id: str = field(default_factory=lambda: new_id().hex)
+    frames: list[bytes] = field(default_factory=list)
+    ended: Disconnect | None = None
+    lost: list[str] = field(default_factory=list)
+    expelled: list[str] = field(default_factory=list)
+    since: float = 0.0
+    permits: tuple[str, ...] = ()
+
+    def deliver(self, frame: bytes) -> None:
+        self.frames.append(frame)
+
+    def end(self, disconnect: Disconnect) -> None:
+        self.ended = disconnect
+
+    def lose(self, channel: str) -> None:
+        self.lost.append(channel)
+
+    def expel(self, channel: str) -> None:
+        self.expelled.append(channel)
+
+    def has_permit(self, channel: str) -> bool:
+        return channel in self.permits
+
+    def heard(self) -> list[tuple[int, Any]]:
+        """Offset and data of every publication so far."""
+        pushes = [reply.push for frame in self.frames for reply in decode_replies(frame)]
+        return [(push.pub.offset, msgspec.json.decode(push.pub.data)) for push in pushes if push and push.pub]
+
+
 class RealtimeWorld:
     """A hub, its lobby, and tokens: a token is known, expired, or forged."""
 
@@ -60,12 +101,20 @@ class RealtimeWorld:
         rules: SessionRules | None = None,
         may_listen: Callable[..., Awaitable[bool]] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        broker: Broker | None = None,
+        presence: Presence | None = None,
+        channels: Sequence[Channel] = (),
+        hub: Mapping[str, Any] = MappingProxyType({}),
+        lobby: Mapping[str, Any] = MappingProxyType({}),
         **history: Any,
     ) -> None:
         self.tokens: dict[str, Authenticated] = {}
-        self.hub = MemoryRealtime(monotonic=monotonic, **history)
-        channels = [Channel("room:{room_id}", may_listen)] if may_listen else []
-        self.lobby = Lobby(self.hub, self.authenticate, channels=channels, rules=rules, monotonic=monotonic)
+        self.broker = broker or MemoryBroker(monotonic=monotonic, **history)
+        self.hub = Hub(self.broker, presence or MemoryPresence(), monotonic=monotonic, **hub)
+        rooms = [Channel("room:{room_id}", may_listen)] if may_listen else []
+        self.lobby = Lobby(
+            self.hub, self.authenticate, channels=[*rooms, *channels], rules=rules, monotonic=monotonic, **lobby
+        )
 
     def token(self, actor: Actor, *, lives: timedelta | None = None) -> str:
         """A new access token for an actor."""

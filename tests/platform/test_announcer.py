@@ -15,7 +15,8 @@ from tenfold.platform.db import Database
 from tenfold.platform.jobs.pgqueuer import Queue
 from tenfold.platform.jobs.registry import Registry
 from tenfold.platform.jobs.worker import WAKE
-from tenfold.platform.realtime.memory import MemoryRealtime
+from tenfold.platform.realtime.hub import Hub
+from tenfold.platform.realtime.memory import MemoryBroker, MemoryPresence
 from tests.platform import jobs_world as shop
 from tests.platform.jobs_world import PostPublished, workshop
 
@@ -27,11 +28,11 @@ def database(shared_database: Database) -> Database:
     return shared_database
 
 
-class Loudspeaker(MemoryRealtime):
+class Loudspeaker(Hub):
     """A realtime engine that also keeps what it was given; told to, it fails."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(MemoryBroker(), MemoryPresence())
         self.said: list[tuple[list[str], object]] = []
         self.is_broken = False
 
@@ -131,7 +132,7 @@ async def test_a_nudge_over_the_bus_rouses_a_sleeping_worker(database: Database)
     await worker.start()
     await asyncio.sleep(0.1)
     other = Queue(database, Registry(shop.JOBS.values()))
-    database.outbox = Announcer(other, here, MemoryRealtime())
+    database.outbox = Announcer(other, here, Hub(MemoryBroker(), MemoryPresence()))
     try:
         await work.publish(PostPublished(author="ana", text=str(uuid4())))
         async with asyncio.timeout(5):

@@ -72,7 +72,7 @@ async def test_a_client_may_ask_for_an_error_instead_of_an_incomplete_recovery()
     answer = await subscribed(session, wire, f"room:{ROOM}", ',"recover":true,"offset":3,"epoch":"x","flag":3')
 
     assert answer == codes.UNRECOVERABLE_POSITION
-    assert world.hub.listening([f"room:{ROOM}"]) == []
+    assert not world.hub.listens(f"room:{ROOM}")
 
 
 async def test_only_allowed_channels_can_be_subscribed_to() -> None:

@@ -1,7 +1,6 @@
-"""The hub of a process: what streams remember, for how long, and that recovery is complete or says that it is not."""
+"""Realtime in memory: what streams remember, for how long, and that recovery is complete or says that it is not."""
 
 import asyncio
-from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,34 +10,20 @@ from hypothesis import strategies as st
 
 from tenfold.kit.actors import Actor
 from tenfold.platform.realtime import Channel, user_channel
-from tenfold.platform.realtime.codes import SLOW, Disconnect
-from tenfold.platform.realtime.memory import MemoryRealtime
-from tenfold.platform.realtime.protocol import Publication, StreamPosition, SubscribeResult, decode_replies
+from tenfold.platform.realtime.codes import SLOW
+from tenfold.platform.realtime.hub import Hub
+from tenfold.platform.realtime.memory import MemoryBroker, MemoryPresence
+from tenfold.platform.realtime.protocol import Publication, StreamPosition, SubscribeResult, decode_replies, encode_data
 from tenfold.platform.realtime.session import Session
-from tests.platform.realtime_world import RealtimeWorld, RecordingWire, Stopwatch, metric, person, say
+from tenfold.platform.realtime.streams import Stream, Streams
+from tests.platform.realtime_world import Ear, RealtimeWorld, RecordingWire, Stopwatch, metric, person, say
 
 SIZE, TTL = 5, 60.0
 
 
-@dataclass(eq=False)
-class Ear:
-    """A listener that keeps what it hears, and gives up after `patience` frames."""
-
-    patience: int = 1000
-    actor: Actor | None = None
-    frames: list[bytes] = field(default_factory=list)
-    ended: Disconnect | None = None
-
-    def deliver(self, frame: bytes) -> None:
-        self.frames.append(frame)
-
-    def end(self, disconnect: Disconnect) -> None:
-        self.ended = disconnect
-
-
 async def test_a_channel_without_listeners_costs_nothing() -> None:
     """The data is not even encoded: this object could not be."""
-    hub = MemoryRealtime()
+    hub = Hub(MemoryBroker(), MemoryPresence())
     before = metric("tenfold_realtime_publications_total")
 
     await hub.publish(["room:1"], object())
@@ -49,9 +34,9 @@ async def test_a_channel_without_listeners_costs_nothing() -> None:
 
 async def test_every_listener_of_a_channel_gets_the_same_bytes() -> None:
     """One frame is built per channel, not per socket."""
-    hub, ears = MemoryRealtime(), [Ear(), Ear(), Ear()]
+    hub, ears = Hub(MemoryBroker(), MemoryPresence()), [Ear(), Ear(), Ear()]
     for ear in ears:
-        hub.join(ear, "room:1")
+        await hub.join(ear, "room:1")
     before = metric("tenfold_realtime_deliveries_total")
 
     await hub.publish(["room:1", "room:2"], {"n": 1})
@@ -62,69 +47,87 @@ async def test_every_listener_of_a_channel_gets_the_same_bytes() -> None:
 
 
 async def test_a_stream_outlives_its_last_listener_for_a_while() -> None:
-    """Long enough to come back from a tunnel; then its memory is free and its epoch gone."""
+    """Long enough to come back from a tunnel; then its memory is free and no position in it fits any more."""
     watch, ear = Stopwatch(), Ear()
-    hub = MemoryRealtime(history_ttl=timedelta(seconds=TTL), monotonic=watch)
-    began = hub.join(ear, "room:1")
+    hub = Hub(MemoryBroker(history_ttl=timedelta(seconds=TTL), monotonic=watch), MemoryPresence())
+    began = await hub.join(ear, "room:1")
     hub.leave(ear, "room:1")
 
     watch.seconds += TTL - 1
     await hub.publish(["room:1"], 1)
     assert hub.listening(["room:1", "room:2"]) == ["room:1"]
-    back = hub.join(ear, "room:1", StreamPosition(offset=0, epoch=began.epoch))
+    back = await hub.join(ear, "room:1", StreamPosition(offset=0, epoch=began.epoch))
     assert (back.recovered, len(back.missed)) == (True, 1)
 
     hub.leave(ear, "room:1")
     watch.seconds += TTL
     assert hub.listening(["room:1"]) == []
-    late = hub.join(ear, "room:1", StreamPosition(offset=1, epoch=began.epoch))
-    assert (late.recovered, late.offset, late.epoch != began.epoch) == (False, 0, True)
+    late = await hub.join(ear, "room:1", StreamPosition(offset=1, epoch=began.epoch))
+    assert (late.recovered, late.missed) == (False, ())
 
 
 async def test_old_publications_are_forgotten_while_the_channel_is_open() -> None:
     """By number and by age; who needs none of them still recovers."""
-    watch, ear = Stopwatch(), Ear()
-    hub = MemoryRealtime(history_size=SIZE, history_ttl=timedelta(seconds=TTL), monotonic=watch)
-    epoch = hub.join(ear, "room:1").epoch
+    watch = Stopwatch()
+    broker = MemoryBroker(history_size=SIZE, history_ttl=timedelta(seconds=TTL), monotonic=watch)
+    (began,) = await broker.positions(["room:1"])
 
-    def kept() -> list[int]:
-        _, publications = hub.history("room:1")
+    async def kept() -> list[int]:
+        _, publications = await broker.history("room:1")
         return [publication.offset for publication in publications or ()]
 
     for n in range(7):
         watch.seconds += 10
-        await hub.publish(["room:1"], n)
-    assert kept() == [3, 4, 5, 6, 7]
+        await broker.publish(["room:1"], encode_data(n))
+    assert await kept() == [3, 4, 5, 6, 7]
     watch.seconds += 35
-    assert kept() == [5, 6, 7]
+    assert await kept() == [5, 6, 7]
     watch.seconds += 200
-    assert kept() == []
+    assert await kept() == []
 
-    assert hub.recovers("room:1", StreamPosition(offset=7, epoch=epoch))
-    assert not hub.recovers("room:1", StreamPosition(offset=6, epoch=epoch))
+    for offset, known in ((7, []), (6, None)):
+        found = await broker.history("room:1", StreamPosition(offset=offset, epoch=began.epoch))
+        assert found.publications == known
 
 
 async def test_sweeping_forgets_without_anybody_asking() -> None:
     """A timer's call is enough to free what a quiet channel remembers."""
-    watch, ear = Stopwatch(), Ear()
-    hub = MemoryRealtime(history_ttl=timedelta(seconds=TTL), monotonic=watch)
-    hub.join(ear, "room:1")
-    await hub.publish(["room:1"], "old")
+    watch, streams = Stopwatch(), Streams(SIZE, TTL)
+    streams.begin("room:1", watch())
+    streams.append("room:1", encode_data("old"), watch())
     watch.seconds += 50
-    await hub.publish(["room:1"], "new")
+    streams.append("room:1", encode_data("new"), watch())
 
     watch.seconds += 20
-    hub.sweep()
-    assert [len(stream.kept) for stream in hub._streams.values()] == [1]
+    streams.sweep(watch())
+    assert [len(stream.kept) for stream in streams] == [1]
     watch.seconds += 200
-    hub.sweep()
-    assert [len(stream.kept) for stream in hub._streams.values()] == [0]
-    assert not hub._remembering
+    streams.sweep(watch())
+    assert [len(stream.kept) for stream in streams] == [0]
+
+
+async def test_a_position_in_a_dropped_stream_never_fits_its_successor() -> None:
+    """All streams share an epoch, so a new one begins beyond the last number of any that was dropped."""
+    watch, streams = Stopwatch(), Streams(SIZE, TTL)
+    for name, publications in (("room:1", 3), ("room:2", 5)):
+        streams.begin(name, watch())
+        for n in range(publications):
+            streams.append(name, encode_data(n), watch())
+    positions = [stream.position for stream in streams]
+    for name in ("room:1", "room:2"):
+        streams.abandon(name, watch())
+    watch.seconds += TTL
+    streams.sweep(watch())
+
+    successor = streams.begin("room:1", watch())
+
+    assert [successor.since(position) for position in positions] == [None, None]
+    assert successor.since(successor.position) == []
 
 
 async def test_a_listener_that_leaves_while_a_message_is_delivered_disturbs_nobody() -> None:
     """A slow reader is thrown out from inside its own delivery."""
-    hub = MemoryRealtime()
+    hub = Hub(MemoryBroker(), MemoryPresence())
 
     class Leaver(Ear):
         def deliver(self, frame: bytes) -> None:
@@ -133,7 +136,7 @@ async def test_a_listener_that_leaves_while_a_message_is_delivered_disturbs_nobo
 
     ears = [Ear(), Ear(), Ear()]
     for ear in [ears[0], Leaver(), ears[1], Leaver(), ears[2]]:
-        hub.join(ear, "room:1")
+        await hub.join(ear, "room:1")
 
     await hub.publish(["room:1"], 1)
     await hub.publish(["room:1"], 2)
@@ -172,6 +175,7 @@ class Device:
         self.wire = RecordingWire()
         self.seen: list[int] = []
         self.offset, self.epoch = 0, ""
+        self.stream: Stream | None = None
         self.connecting: asyncio.Task[None] | None = None
         self.outcomes: list[tuple[bool, bool]] = []
 
@@ -216,6 +220,7 @@ class Device:
             later = sum(reply.push is not None for frame in self.wire.frames for reply in decode_replies(frame))
             self.seen = published[: len(published) - later]
         self.offset, self.epoch = own.offset, own.epoch
+        self.stream = stream_of(self.world, self.channel)
 
     def apply(self, publication: Publication) -> None:
         assert publication.offset == self.offset + 1
@@ -280,9 +285,11 @@ async def test_nothing_slips_between_recovery_and_what_is_live() -> None:
     assert len(other_wire.take()) == len(published) + 1
 
 
-def stream_epoch(world: RealtimeWorld, channel: str) -> str | None:
-    alive = world.hub.listening([channel])
-    return world.hub.history(channel)[0].epoch if alive else None
+def stream_of(world: RealtimeWorld, channel: str) -> Stream | None:
+    """The stream that is alive now: one that was dropped and begun again is another."""
+    assert isinstance(world.broker, MemoryBroker)
+    world.broker.sweep()
+    return world.broker.streams.get(channel)
 
 
 async def play(steps: list[tuple[int, tuple[str, int]]]) -> None:
@@ -321,7 +328,7 @@ async def play(steps: list[tuple[int, tuple[str, int]]]) -> None:
             missed = published[len(device.seen) :]
             reachable = len(missed) <= SIZE and all(moments[n] > watch() - TTL for n in missed)
             had_position, before = bool(device.epoch), len(device.outcomes)
-            is_same_stream = stream_epoch(world, device.channel) == device.epoch
+            is_same_stream = stream_of(world, device.channel) is device.stream
             await device.finish(published, gates[index])
             was_recovering, recovered = device.outcomes[before]
             assert was_recovering == had_position

@@ -14,7 +14,7 @@ from tenfold.platform.bus.memory import MemoryBus
 from tenfold.platform.realtime import codes, user_channel
 from tenfold.platform.realtime.codes import Disconnect
 from tenfold.platform.realtime.protocol import Publication, SubscribeResult
-from tenfold.platform.realtime.relay import RelayedRealtime
+from tenfold.platform.realtime.relay import RelayedBroker
 from tests.platform.realtime_world import RealtimeWorld, RecordingWire, person, say
 
 
@@ -46,8 +46,8 @@ class Process:
     """A hub of its own, on the line with the others."""
 
     def __init__(self, line: Line) -> None:
-        self.world = RealtimeWorld()
-        self.live = RelayedRealtime(self.world.hub, line)
+        self.world = RealtimeWorld(broker=RelayedBroker(line))
+        self.live = self.world.hub
 
     async def connect(self, actor: Actor, sub: str = "{}") -> tuple[RecordingWire, SubscribeResult]:
         """Somebody's socket in this process, and how its own channel began."""
@@ -160,6 +160,7 @@ async def test_after_a_loss_on_the_bus_nobody_believes_to_be_complete(line: Line
         assert here.closed is None
     else:
         await line.tell_of_gap()
+        await line.settle()
 
     assert wire.closed == codes.INSUFFICIENT_STATE
     position: dict[str, Any] = {"recover": True, "offset": began.offset, "epoch": began.epoch}

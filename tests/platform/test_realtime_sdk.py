@@ -83,7 +83,7 @@ async def test_the_sdk_recovers_what_it_missed_after_its_connection_was_cut() ->
             for n in range(1, 10):
                 if n % 3 == 1:
                     at.cut()
-                    await until(lambda: not at.world.hub._sessions)
+                    await until(lambda: not len(at.world.hub.guests))
                 await at.world.hub.publish(channels, n)
                 if n % 3 == 0:
                     await until(lambda n=n: len(diary.heard) == len(room_diary.heard) == n + 1)
@@ -99,7 +99,7 @@ async def test_the_sdk_is_told_when_history_is_gone() -> None:
         async with sdk(at, at.world.token(ana)) as (client, diary):
             await until(lambda: diary.recoveries)
             at.cut()
-            await until(lambda: not at.world.hub._sessions)
+            await until(lambda: not len(at.world.hub.guests))
             for n in range(3):
                 await at.world.hub.publish([user_channel(ana.id)], n)
             await until(lambda: len(diary.recoveries) == 2)

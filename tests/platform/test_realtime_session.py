@@ -89,9 +89,9 @@ async def test_a_check_that_fails_is_a_temporary_error(failure: Exception) -> No
     [
         ('"publish":{"channel":"room:1","data":{}}', codes.PERMISSION_DENIED),
         ('"rpc":{"method":"send_message","data":{}}', codes.METHOD_NOT_FOUND),
-        ('"presence":{"channel":"room:1"}', codes.NOT_AVAILABLE),
-        ('"presence_stats":{"channel":"room:1"}', codes.NOT_AVAILABLE),
-        ('"sub_refresh":{"channel":"room:1","token":"t"}', codes.NOT_AVAILABLE),
+        ('"presence":{"channel":"room:1"}', codes.PERMISSION_DENIED),
+        ('"presence_stats":{"channel":"room:1"}', codes.PERMISSION_DENIED),
+        ('"sub_refresh":{"channel":"room:1","token":"t"}', codes.PERMISSION_DENIED),
     ],
 )
 async def test_what_is_not_offered_is_refused_and_the_connection_goes_on(command: str, answer: ErrorReply) -> None:

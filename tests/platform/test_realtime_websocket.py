@@ -152,7 +152,7 @@ async def test_a_reader_that_never_reads_is_cut_off() -> None:
         async with bare(at, max_queue=1, close_timeout=0.1) as connection:
             await connection.send(f'{{"id":1,"connect":{{"token":"{at.world.token(ana)}"}}}}')
             await connection.recv()
-            while at.world.hub._sessions:
+            while len(at.world.hub.guests):
                 await at.world.hub.publish([user_channel(ana.id)], "x" * 200_000)
                 await asyncio.sleep(0)
             await until(lambda: not at.endpoint.connections)
@@ -189,7 +189,7 @@ async def test_everything_is_let_go_when_connections_end() -> None:
             async with bare(at), sdk(at, at.world.token(person())) as (client, _):
                 await client.ready()
                 at.cut()
-        await until(lambda: not at.endpoint.connections and not at.world.hub._sessions)
+        await until(lambda: not at.endpoint.connections and not len(at.world.hub.guests))
         await until(lambda: len(asyncio.all_tasks()) <= tasks)
 
         assert metric("tenfold_realtime_sockets") == before

@@ -21,7 +21,8 @@ from tenfold.platform.db.postgres import Announcements
 from tenfold.platform.jobs import Job
 from tenfold.platform.parts import Parts
 from tenfold.platform.realtime import Realtime
-from tenfold.platform.realtime.memory import MemoryRealtime
+from tenfold.platform.realtime.hub import Hub
+from tenfold.platform.realtime.memory import MemoryBroker, MemoryPresence
 
 T = TypeVar("T")
 TINY = FeedPolicy(home_cap=4, home_depth=3, pull_threshold=3, fan_out_batch=2, following_cap=50)
@@ -64,7 +65,7 @@ class Stage:
         self.parts = Parts()
         self.parts.add(Database, db)
         self.parts.add(Cache, MemoryCache(1 << 20, clock=self.clock))
-        self.parts.add(Realtime, MemoryRealtime())
+        self.parts.add(Realtime, Hub(MemoryBroker(), MemoryPresence()))
         self.parts.add(FeedPolicy, policy)
 
     @staticmethod

@@ -17,14 +17,14 @@ def attach(bus: Bus, tokens: AccessTokens, *, realtime: Realtime, db: Database) 
     async def on_revoked(payload: Any) -> None:
         session_ids = [UUID(text) for text in payload["session_ids"]]
         tokens.revoke_sessions(session_ids)
-        await realtime.disconnect(session_ids=session_ids)
+        await realtime.disconnect(session_ids=session_ids, everywhere=False)
 
     def on_changed(payload: Any) -> None:
         for user_id, version in payload["users"]:
             tokens.outdate(UUID(user_id), version)
 
     async def on_gap() -> None:
-        await realtime.disconnect(session_ids=await catch_up(db, tokens))
+        await realtime.disconnect(session_ids=await catch_up(db, tokens), everywhere=False)
 
     bus.listen(SESSIONS_REVOKED, on_revoked)
     bus.listen(ACTORS_CHANGED, on_changed)

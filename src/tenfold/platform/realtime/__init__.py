@@ -39,8 +39,13 @@ class Realtime(ABC):
         """Those of the channels that it is worth to publish to: somebody listens, or did lately, or may elsewhere."""
 
     @abstractmethod
-    async def disconnect(self, *, session_ids: Iterable[UUID] = (), user_ids: Iterable[UUID] = ()) -> None:
-        """Close the connections of these sessions and users for good, telling them not to come back with that token."""
+    async def disconnect(
+        self, *, session_ids: Iterable[UUID] = (), user_ids: Iterable[UUID] = (), everywhere: bool = True
+    ) -> None:
+        """Close the connections of these sessions and users for good, telling them not to come back with that token.
+
+        Not `everywhere` is for who knows that every process does the same by itself.
+        """
 
     @abstractmethod
     async def unsubscribe(self, user_id: UUID, channel: str) -> None:

@@ -6,7 +6,7 @@ it does not know: what it carries is JSON that it never reads.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from msgspec import Raw
 
@@ -26,9 +26,9 @@ class Receiver(Protocol):
     def received(self, channel: str, offset: int, epoch: str, data: Raw) -> None:
         """Take one publication of a channel (perhaps one that nobody here listens to any more).
 
-        `offset` and `epoch` are the stream's; a publication that `route` carried has the offset it was given and the
-        epoch "". What comes in another order than it was published, twice or not at all, the hub puts right: so call
-        this as soon as something arrives.
+        `offset` and `epoch` are the stream's; what `route` carried has the offset that it was given and the epoch "".
+        What comes in another order than it was published, twice or not at all, the hub puts right: so call it
+        as soon as something arrives.
         """
         ...
 
@@ -58,6 +58,9 @@ class Broker(ABC):
     When its server is gone, every coroutine raises `Unavailable`, at once while that is known; the hub then does what
     it can alone. A broker never delivers locally on its own account, and never retries a publication.
     """
+
+    loses_nothing: ClassVar[bool] = False
+    """Whether `received` is called for every publication, in order, until `gap` says otherwise."""
 
     @abstractmethod
     def attach(self, receiver: Receiver) -> None:

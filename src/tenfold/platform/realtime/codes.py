@@ -29,6 +29,13 @@ class Disconnect(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         return 3500 <= self.code < 4000 or 4500 <= self.code < 5000
 
 
+class Unsubscribed(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Why the server ends a subscription; from code 2500 on the client subscribes again."""
+
+    code: int = 0
+    reason: str = ""
+
+
 INTERNAL = ErrorReply(100, "internal server error", temporary=True)
 UNAUTHORIZED = ErrorReply(101, "unauthorized")
 UNKNOWN_CHANNEL = ErrorReply(102, "unknown channel")
@@ -66,3 +73,7 @@ INAPPROPRIATE_PROTOCOL = Disconnect(3506, "inappropriate protocol")
 NO_PERMISSION = Disconnect(3507, "permission denied")
 NO_SUCH_SERVICE = Disconnect(3508, "not available")
 TOO_MANY_ERRORS = Disconnect(3509, "too many errors")
+
+SERVER_UNSUBSCRIBED = Unsubscribed(2000, "server unsubscribe")
+LOST = Unsubscribed(2500, "insufficient state")
+SUBSCRIPTION_OVER = Unsubscribed(2501, "subscription expired")

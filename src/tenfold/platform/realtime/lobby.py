@@ -7,17 +7,15 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-import structlog
 from msgspec import Raw
 
 from tenfold.kit.actors import Actor
 from tenfold.kit.clock import Clock
-from tenfold.kit.refusals import Forbidden, NotFound, NotSignedIn, Refusal
-from tenfold.platform.realtime import Channel, codes, user_channel
+from tenfold.kit.refusals import NotSignedIn
+from tenfold.platform.realtime import Channel, codes
 from tenfold.platform.realtime.codes import ErrorReply
-from tenfold.platform.realtime.memory import MemoryRealtime
-
-log = structlog.get_logger(__name__)
+from tenfold.platform.realtime.hub import Hub
+from tenfold.platform.realtime.kinds import Kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,7 @@ class Lobby:
 
     def __init__(
         self,
-        hub: MemoryRealtime,
+        hub: Hub,
         authenticate: Authenticate,
         *,
         channels: Iterable[Channel] = (),
@@ -107,7 +105,7 @@ class Lobby:
         monotonic: Callable[[], float] = time.monotonic,
         version: str = "tenfold",
     ) -> None:
-        """`channels` are bound to their parts already; the kind `user:{…}` is built in and may not be declared."""
+        """`channels` are bound to their parts already; the hub learns them from here."""
         self.hub = hub
         self.authenticate = authenticate
         self.call = call
@@ -115,36 +113,14 @@ class Lobby:
         self.rules = rules or SessionRules()
         self.monotonic = monotonic
         self.version = version
-        self._channels = tuple(channels)
+        self.kinds = Kinds(channels)
         self._clock = clock or Clock()
-        for kind in self._channels:
-            if kind.pattern.startswith("user:"):
-                raise ValueError(f"{kind.pattern}: channels of users are subscribed by the server alone")
+        hub.kinds = self.kinds
 
-    def seconds_left(self, signed_in: Authenticated) -> float:
+    def seconds_left(self, expires_at: datetime | None) -> float:
         """How long a token is still good; infinite for one without an end."""
-        if signed_in.expires_at is None:
-            return float("inf")
-        return (signed_in.expires_at - self._clock.now()).total_seconds()
+        return float("inf") if expires_at is None else (expires_at - self._clock.now()).total_seconds()
 
     async def refuses_to_listen(self, actor: Actor, channel: str) -> ErrorReply | None:
-        """Why somebody may not listen to a channel, or None when they may.
-
-        What one may not see and what does not exist are refused alike, so that nothing can be found out by asking.
-        """
-        if channel.startswith("user:"):
-            return None if channel == user_channel(actor.id) else codes.PERMISSION_DENIED
-        for kind in self._channels:
-            values = kind.match(channel)
-            if values is None:
-                continue
-            try:
-                return None if await kind.may_listen(actor=actor, **values) else codes.PERMISSION_DENIED
-            except (NotFound, Forbidden, NotSignedIn):
-                return codes.PERMISSION_DENIED
-            except Refusal:
-                return codes.INTERNAL
-            except Exception:
-                log.exception("realtime.may_listen_failed", channel=channel)
-                return codes.INTERNAL
-        return codes.UNKNOWN_CHANNEL
+        """Why somebody may not listen to a channel, or None when they may."""
+        return await self.kinds.refuses_to_listen(actor, channel)

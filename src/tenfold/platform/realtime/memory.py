@@ -1,29 +1,29 @@
-"""The realtime engine of one process: its channels, who listens to them, and their history in memory.
+"""The engines of realtime in memory: a broker and presence for one process, or for several hubs in it.
 
-All is done in one step of the event loop, so a listener that joins gets what it missed and then everything after it:
-nothing twice, nothing left out, in order.
+Their calls never wait, so a hub on them does everything in one step of the event loop.
 """
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from typing import ClassVar
 from uuid import UUID
 
-from tenfold.platform.observe import metrics
-from tenfold.platform.realtime import Realtime, user_channel
-from tenfold.platform.realtime.codes import FORCE_DISCONNECT, INSUFFICIENT_STATE
-from tenfold.platform.realtime.presence import Present
-from tenfold.platform.realtime.protocol import Publication, StreamPosition, encode_data, encode_push
-from tenfold.platform.realtime.streams import Joined, Listener, Stream
+from msgspec import Raw
+
+from tenfold.platform.realtime.broker import Broker, History, Receiver
+from tenfold.platform.realtime.presence import LEASE, Attendance, Presence, Present
+from tenfold.platform.realtime.protocol import StreamPosition
+from tenfold.platform.realtime.streams import Streams
 
 
-class MemoryRealtime(Realtime):
+class MemoryBroker(Broker):
     """Keeps a stream for every channel that is listened to, and for `history_ttl` after its last listener has left.
 
-    A stream remembers its newest `history_size` publications for `history_ttl`.
+    A stream remembers its newest `history_size` publications for `history_ttl`. Hubs that share it hear each other.
     """
+
+    loses_nothing: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -32,180 +32,187 @@ class MemoryRealtime(Realtime):
         history_ttl: timedelta = timedelta(minutes=5),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._size = history_size
-        self._ttl = history_ttl.total_seconds()
+        self.streams = Streams(history_size, history_ttl.total_seconds())
         self._now = monotonic
-        self._streams: dict[str, Stream] = {}
-        self._sessions: dict[UUID, list[Listener]] = {}
-        self._arriving: dict[int, set[UUID]] = {}
-        # Both in the order of their moments, as the span is the same for all: only their fronts are ever looked at.
-        self._abandoned: dict[str, float] = {}
-        self._remembering: deque[tuple[float, Stream]] = deque()
+        self.receivers: list[Receiver] = []
 
-    async def publish(self, channels: Iterable[str], data: object) -> None:
-        """Publish one message to each channel; it is encoded only when one of them has a stream."""
-        self.sweep()
-        streams = [stream for name in channels if (stream := self._streams.get(name)) is not None]
-        if not streams:
-            return
-        now, encoded, delivered = self._now(), encode_data(data), 0
-        for stream in streams:
-            if not stream.is_in_line:
-                stream.is_in_line = True
-                self._remembering.append((now, stream))
-            publication = stream.append(encoded, now, self._size)
-            if stream.listeners:
-                frame = encode_push(stream.name, publication)
-                delivered += len(stream.listeners)
-                for listener in tuple(stream.listeners):
-                    listener.deliver(frame)
-        metrics.publications.inc(len(streams))
-        metrics.deliveries.inc(delivered)
+    def attach(self, receiver: Receiver) -> None:
+        """Have a hub receive, beside those that do already."""
+        self.receivers.append(receiver)
 
-    async def publish_durable(self, channel: str, data: object, *, offset: int) -> None:
-        """Publish what the database has numbered; this engine numbers it again."""
-        await self.publish([channel], data)
+    async def open(self) -> None:
+        """There is nothing to connect to."""
 
-    async def publish_ephemeral(self, channels: Iterable[str], data: object) -> None:
-        """Tell those who listen right now."""
-        frames = [
-            (stream, encode_push(name, Publication(data=encode_data(data))))
-            for name in channels
-            if (stream := self._streams.get(name))
-        ]
-        for stream, frame in frames:
-            for listener in tuple(stream.listeners):
-                listener.deliver(frame)
+    async def close(self) -> None:
+        """Deliver nothing more."""
+        self.receivers.clear()
 
-    async def unsubscribe(self, user_id: UUID, channel: str) -> None:
-        """End a user's subscriptions to a channel."""
-        stream = self._streams.get(channel)
-        for listener in tuple(stream.listeners) if stream else ():
-            if listener.actor is not None and listener.actor.id == user_id:
-                listener.end(INSUFFICIENT_STATE)
+    async def publish(self, channels: Sequence[str], data: Raw) -> None:
+        """Number and keep a publication where there is a stream, and deliver it at once."""
+        now = self._now()
+        self.streams.sweep(now)
+        for channel in channels:
+            appended = self.streams.append(channel, data, now)
+            if appended is not None:
+                stream, publication = appended
+                for receiver in self.receivers:
+                    receiver.received(channel, publication.offset, stream.epoch, data)
 
-    async def present(self, channels: Sequence[str]) -> list[list[Present]]:
-        """Nobody that this engine knows of."""
-        return [[] for _ in channels]
+    async def route(self, channels: Sequence[str], data: Raw, *, offset: int = 0) -> None:
+        """Deliver at once; keep nothing."""
+        for channel in channels:
+            for receiver in self.receivers:
+                receiver.received(channel, offset, "", data)
 
-    async def last_active(self, user_ids: Sequence[UUID]) -> list[float | None]:
-        """Not known to this engine."""
-        return [None for _ in user_ids]
+    async def subscribe(self, channels: Sequence[str]) -> None:
+        """Every receiver hears everything and drops what it does not want, so there is nothing to note."""
 
-    def listening(self, channels: Iterable[str]) -> list[str]:
-        """Those of the channels that have a stream in this process."""
-        self.sweep()
-        return [name for name in channels if name in self._streams]
+    def unsubscribe(self, channels: Sequence[str]) -> None:
+        """Drop streams that nobody listens to any more after a while."""
+        now = self._now()
+        for channel in channels:
+            if not any(receiver.listens(channel) for receiver in self.receivers):
+                self.streams.abandon(channel, now)
 
-    async def disconnect(self, *, session_ids: Iterable[UUID] = (), user_ids: Iterable[UUID] = ()) -> None:
-        """Close these connections with a final code, and those that are just being signed in with such a token."""
-        sessions, users = set(session_ids), set(user_ids)
-        for cut in self._arriving.values():
-            cut |= sessions | users
-        found = [listener for id_ in sessions for listener in self._sessions.get(id_, ())]
-        for id_ in users:
-            stream = self._streams.get(user_channel(id_))
-            found += stream.listeners if stream else ()
-        for listener in found:
-            listener.end(FORCE_DISCONNECT)
+    async def positions(self, channels: Sequence[str]) -> list[StreamPosition]:
+        """Where these streams stand; they are begun now if they were not there."""
+        now = self._now()
+        self.streams.sweep(now)
+        return [self.streams.begin(channel, now).position for channel in channels]
 
-    def begin_anew(self) -> None:
-        """Forget every stream, because publications may be missing in them, and send all listeners away to come back.
-
-        They are told `recovered: false` then, and reload.
-        """
-        streams = list(self._streams.values())
-        self._streams.clear()
-        self._abandoned.clear()
-        self._remembering.clear()
-        for listener in {listener for stream in streams for listener in stream.listeners}:
-            listener.end(INSUFFICIENT_STATE)
-
-    @contextmanager
-    def arriving(self) -> Iterator[set[UUID]]:
-        """While a token is being checked: the sessions and users that were disconnected since the check began.
-
-        Without it a connection could be found valid, its session be revoked, and the connection be opened after all.
-        """
-        cut: set[UUID] = set()
-        self._arriving[id(cut)] = cut
-        try:
-            yield cut
-        finally:
-            del self._arriving[id(cut)]
-
-    def attach(self, listener: Listener, session_id: UUID) -> None:
-        """Know a listener by its session, so that it can be disconnected."""
-        self._sessions.setdefault(session_id, []).append(listener)
-
-    def detach(self, listener: Listener, session_id: UUID) -> None:
-        """Forget a listener's session."""
-        others = [other for other in self._sessions.pop(session_id, ()) if other is not listener]
-        if others:
-            self._sessions[session_id] = others
-
-    def join(self, listener: Listener, channel: str, since: StreamPosition | None = None) -> Joined:
-        """Let a listener have everything from now on, and with `since` all that came after it, if that is known.
-
-        The caller must tell the listener the outcome before it gives control back to the event loop.
-        """
-        stream = self._find(channel)
-        if stream is None:
-            stream = self._streams[channel] = Stream(channel)
-        self._abandoned.pop(channel, None)
-        stream.listeners.add(listener)
-        missed = stream.since(since) if since else None
-        return Joined(stream.epoch, stream.offset, missed is not None, missed or ())
-
-    def leave(self, listener: Listener, channel: str) -> None:
-        """Deliver nothing more of a channel to a listener."""
-        stream = self._streams.get(channel)
-        if stream is None or listener not in stream.listeners:
-            return
-        stream.listeners.remove(listener)
-        if not stream.listeners:
-            self._abandoned[channel] = self._now()
-
-    def recovers(self, channel: str, since: StreamPosition) -> bool:
-        """Whether all that came to a channel after a position is known."""
-        stream = self._find(channel)
-        return stream is not None and stream.since(since) is not None
-
-    def history(
-        self, channel: str, since: StreamPosition | None = None, *, reverse: bool = False
-    ) -> tuple[StreamPosition, list[Publication] | None]:
-        """Where a channel stands, and what is kept of it (after `since`, or before it in reverse), or None if unknown.
-
-        Only for channels that somebody listens to.
-        """
-        stream = self._find(channel)
-        if stream is None:
-            raise LookupError(f"nobody listens to {channel}")
+    async def history(
+        self, channel: str, since: StreamPosition | None = None, *, limit: int = -1, reverse: bool = False
+    ) -> History:
+        """What is kept of a stream."""
+        stream = self.streams.begin(channel, self._now())
         wanted = stream.before if reverse else stream.since
         found = wanted(since) if since else stream.kept
-        position = StreamPosition(offset=stream.offset, epoch=stream.epoch)
-        if found is None:
-            return position, None
-        return position, list(reversed(found)) if reverse else list(found)
+        if found is not None:
+            found = list(reversed(found)) if reverse else list(found)
+            found = found if limit < 0 else found[:limit]
+        return History(stream.position, found)
+
+    async def begin_anew(self, channels: Sequence[str] | None) -> None:
+        """Forget streams, so that no position in them fits any more."""
+        if channels is None:
+            self.streams.clear()
+        for channel in channels or ():
+            self.streams.renew(channel)
+
+    async def signal(self, data: Raw) -> None:
+        """Say something to every hub; the one that says it hears it too, and has done it already."""
+        for receiver in self.receivers:
+            receiver.signalled(data)
+
+    def listening(self, channels: Iterable[str]) -> list[str]:
+        """Those of the channels that have a stream, or a listener in one of the hubs."""
+        self.streams.sweep(self._now())
+        return [
+            channel
+            for channel in channels
+            if channel in self.streams or any(receiver.listens(channel) for receiver in self.receivers)
+        ]
 
     def sweep(self) -> None:
-        """Drop what is too old. Called on every deed; when nothing happens, let a timer call it now and then."""
-        limit = self._now() - self._ttl
-        while self._abandoned:
-            name, moment = next(iter(self._abandoned.items()))
-            if moment > limit:
-                break
-            del self._abandoned[name], self._streams[name]
-        while self._remembering and self._remembering[0][0] <= limit:
-            _, stream = self._remembering.popleft()
-            if stream.forget_before(limit):
-                self._remembering.append((self._now(), stream))
-            else:
-                stream.is_in_line = False
+        """Drop what is too old."""
+        self.streams.sweep(self._now())
 
-    def _find(self, channel: str) -> Stream | None:
-        self.sweep()
-        stream = self._streams.get(channel)
-        if stream is not None:
-            stream.forget_before(self._now() - self._ttl)
-        return stream
+
+class MemoryPresence(Presence):
+    """Keeps entries in a table: one is held without a dict, since most people have one connection."""
+
+    def __init__(self, *, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._entries: dict[str, Present | dict[str, Present]] = {}
+        self._leases: dict[str, float] = {}
+        self._left: dict[UUID, float] = {}
+
+    async def enter(self, entries: Sequence[tuple[str, Present]]) -> None:
+        """Write entries."""
+        for channel, entry in entries:
+            self._left.pop(entry.user_id, None)
+            there = self._entries.get(channel)
+            if there is None or (isinstance(there, Present) and there.client == entry.client):
+                self._entries[channel] = entry
+            elif isinstance(there, Present):
+                self._entries[channel] = {there.client: there, entry.client: entry}
+            else:
+                there[entry.client] = entry
+
+    async def leave(self, entries: Sequence[tuple[str, Present]]) -> None:
+        """Remove entries."""
+        for channel, entry in entries:
+            if self._remove(channel, entry.client):
+                self._note(entry.user_id, self._now())
+
+    async def present(self, channels: Sequence[str], *, limit: int = 1000) -> list[list[Present]]:
+        """Who listens to each of these channels."""
+        return [sorted(self._alive(channel), key=lambda entry: entry.since)[:limit] for channel in channels]
+
+    async def attendance(self, channels: Sequence[str]) -> list[Attendance]:
+        """How many listen to each of these channels."""
+        there = [self._alive(channel) for channel in channels]
+        return [Attendance(len(entries), len({entry.user_id for entry in entries})) for entries in there]
+
+    async def last_active(self, user_ids: Sequence[UUID]) -> list[float | None]:
+        """When each of these users last left."""
+        return [self._left.get(user_id) for user_id in user_ids]
+
+    async def renew(self, node: str) -> bool:
+        """Hold a node's lease."""
+        held = self._leases.get(node, 0.0) > self._now()
+        self._leases[node] = self._now() + LEASE.total_seconds()
+        return held
+
+    async def release(self, node: str) -> None:
+        """Give up a node's lease and its entries."""
+        self._leases.pop(node, None)
+        self._drop(lambda entry: entry.node == node, self._now())
+
+    async def sweep(self) -> list[str]:
+        """Remove the entries of nodes whose lease has run out."""
+        dead = {node: until for node, until in self._leases.items() if until <= self._now()}
+        for node in dead:
+            del self._leases[node]
+        return [
+            channel
+            for node, until in dead.items()
+            for channel in self._drop(lambda entry, node=node: entry.node == node, until)
+        ]
+
+    def _alive(self, channel: str) -> list[Present]:
+        return [entry for entry in self._all(channel) if self._leases.get(entry.node, 0.0) > self._now()]
+
+    def _all(self, channel: str) -> list[Present]:
+        there = self._entries.get(channel)
+        if there is None:
+            return []
+        return [there] if isinstance(there, Present) else list(there.values())
+
+    def _remove(self, channel: str, client: str) -> bool:
+        there = self._entries.get(channel)
+        if isinstance(there, Present) and there.client == client:
+            del self._entries[channel]
+            return True
+        if not isinstance(there, dict) or there.pop(client, None) is None:
+            return False
+        if not there:
+            del self._entries[channel]
+        return True
+
+    def _drop(self, is_unwanted: Callable[[Present], bool], moment: float) -> list[str]:
+        unwanted = [(channel, entry) for channel in self._entries for entry in self._all(channel) if is_unwanted(entry)]
+        for channel, entry in unwanted:
+            self._remove(channel, entry.client)
+            self._note(entry.user_id, moment)
+        return list(dict.fromkeys(channel for channel, _ in unwanted))
+
+    def _note(self, user_id: UUID, moment: float) -> None:
+        self._left.pop(user_id, None)
+        self._left[user_id] = moment
+        if len(self._left) > REMEMBERED:
+            del self._left[next(iter(self._left))]
+
+
+REMEMBERED = 100_000
+"""How many people's last moment is remembered in memory; a server remembers by time."""

@@ -11,14 +11,16 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw
 
-from tenfold.platform.realtime.codes import Disconnect, ErrorReply
+from tenfold.platform.realtime.codes import Disconnect, ErrorReply, Unsubscribed
 
 SUBPROTOCOL = "centrifuge-json"
 PING = b"{}"
 REJECT_UNRECOVERED = 2
 """The bit of a subscription's `flag` that asks for error 112 instead of `recovered: false`."""
 
-_NOTHING = Raw()
+NOTHING = Raw()
+"""No data: what a message is written without."""
+
 _Offset = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 _Id = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 _Text = Annotated[str, Meta(max_length=255)]
@@ -57,7 +59,7 @@ class SubscribeRequest(_Bearing, frozen=True):
     recover: bool = False
     epoch: _Text = ""
     offset: _Offset = 0
-    data: Raw = _NOTHING
+    data: Raw = NOTHING
     positioned: bool = False
     recoverable: bool = False
     join_leave: bool = False
@@ -68,7 +70,7 @@ class ConnectRequest(_Bearing, frozen=True):
     """The first command: who I am, and where I was in the channels the server subscribed me to."""
 
     token: str = ""
-    data: Raw = _NOTHING
+    data: Raw = NOTHING
     subs: dict[str, SubscribeRequest] = {}
     name: str = ""
     version: str = ""
@@ -86,7 +88,7 @@ class PublishRequest(_Frame, frozen=True):
     """Publish into a channel."""
 
     channel: str = ""
-    data: Raw = _NOTHING
+    data: Raw = NOTHING
 
 
 class HistoryRequest(_Frame, frozen=True):
@@ -102,7 +104,7 @@ class DataRequest(_Frame, frozen=True):
     """A call of a method (`rpc`), or a message without an answer (`send`)."""
 
     method: str = ""
-    data: Raw = _NOTHING
+    data: Raw = NOTHING
 
 
 class TokenRequest(_Bearing, frozen=True):
@@ -150,14 +152,14 @@ class ClientInfo(_Frame, frozen=True):
 
     user: str = ""
     client: str = ""
-    conn_info: Raw = _NOTHING
-    chan_info: Raw = _NOTHING
+    conn_info: Raw = NOTHING
+    chan_info: Raw = NOTHING
 
 
 class Publication(_Frame, frozen=True):
     """One message of a channel."""
 
-    data: Raw = _NOTHING
+    data: Raw = NOTHING
     info: ClientInfo | None = None
     offset: int = 0
     tags: dict[str, str] = {}
@@ -174,7 +176,7 @@ class SubscribeResult(_Frame, frozen=True):
     recovered: bool = False
     offset: int = 0
     positioned: bool = False
-    data: Raw = _NOTHING
+    data: Raw = NOTHING
     was_recovering: bool = False
 
 
@@ -185,7 +187,7 @@ class ConnectResult(_Frame, frozen=True):
     version: str = ""
     expires: bool = False
     ttl: int = 0
-    data: Raw = _NOTHING
+    data: Raw = NOTHING
     subs: dict[str, SubscribeResult] = {}
     ping: int = 0
     pong: bool = False
@@ -217,7 +219,7 @@ class HistoryResult(_Frame, frozen=True):
 class DataResult(_Frame, frozen=True):
     """What a method answered."""
 
-    data: Raw = _NOTHING
+    data: Raw = NOTHING
 
 
 class RefreshResult(_Frame, frozen=True):
@@ -236,13 +238,6 @@ class Membership(_Frame, frozen=True):
     """Somebody came to a channel (`join`) or left it (`leave`)."""
 
     info: ClientInfo
-
-
-class Unsubscribed(_Frame, frozen=True):
-    """A subscription was ended by the server; from code 2500 on the client subscribes again."""
-
-    code: int = 0
-    reason: str = ""
 
 
 class Push(_Frame, frozen=True):
@@ -284,7 +279,7 @@ _commands = msgspec.json.Decoder(Command)
 _replies = msgspec.json.Decoder(Reply)
 
 
-def encode(message: Reply | Command) -> bytes:
+def encode(message: Reply | Command | Push) -> bytes:
     """One message as a line of JSON, without the line's end."""
     return _encoder.encode(message)
 
@@ -301,6 +296,11 @@ def encode_data(value: object) -> Raw:
 def encode_push(channel: str, publication: Publication) -> bytes:
     """The frame that brings a publication to every listener of a channel."""
     return _encoder.encode(Reply(push=Push(channel=channel, pub=publication)))
+
+
+def encode_news(channel: str, news: Raw) -> bytes:
+    """The frame that brings a push without an offset: `news` is its JSON without the channel, `{"pub":{…}}`."""
+    return b'{"push":{"channel":' + _encoder.encode(channel) + b"," + bytes(news)[1:] + b"}"
 
 
 def join_frames(frames: Iterable[bytes]) -> bytes:

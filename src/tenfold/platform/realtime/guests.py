@@ -1,0 +1,131 @@
+"""Guests: who is connected to this process, by session, and who is just at the door."""
+
+import asyncio
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from tenfold.platform.observe import metrics
+from tenfold.platform.realtime.topics import Listener
+
+AT_ONCE = 2000
+"""How many connections hear what is for everyone in one step of the event loop; others get their turn between."""
+
+
+class Door:
+    """A subscription that is being opened: closed before it was, when its user lost the right meanwhile."""
+
+    __slots__ = ("channel", "is_closed", "user_id")
+
+    def __init__(self, user_id: UUID, channel: str) -> None:
+        self.user_id = user_id
+        self.channel = channel
+        self.is_closed = False
+
+
+class Guests:
+    """Every signed-in connection. Most sessions have one, which is held without a tuple."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[UUID, Listener | tuple[Listener, ...]] = {}
+        self._arriving: dict[int, set[UUID]] = {}
+        self._doors: dict[int, Door] = {}
+
+    def __iter__(self) -> Iterator[Listener]:
+        """Every connection, as of now."""
+        for there in tuple(self._sessions.values()):
+            if isinstance(there, tuple):
+                yield from there
+            else:
+                yield there
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    @contextmanager
+    def arriving(self) -> Iterator[set[UUID]]:
+        """While a token is being checked: the sessions and users that were disconnected since the check began.
+
+        Without it a connection could be found valid, its session be revoked, and the connection be opened after all.
+        """
+        cut: set[UUID] = set()
+        self._arriving[id(cut)] = cut
+        try:
+            yield cut
+        finally:
+            del self._arriving[id(cut)]
+
+    @contextmanager
+    def opening(self, user_id: UUID, channel: str) -> Iterator[Door]:
+        """While a subscription is being opened: whether its user has lost the right to it since."""
+        door = Door(user_id, channel)
+        self._doors[id(door)] = door
+        try:
+            yield door
+        finally:
+            del self._doors[id(door)]
+
+    def attach(self, listener: Listener, session_id: UUID) -> None:
+        """Know a listener by its session, so that it can be disconnected and hears what is for everyone."""
+        there = self._sessions.get(session_id)
+        if there is None:
+            self._sessions[session_id] = listener
+        else:
+            self._sessions[session_id] = (*(there if isinstance(there, tuple) else (there,)), listener)
+
+    def detach(self, listener: Listener, session_id: UUID) -> None:
+        """Forget a listener's session."""
+        there = self._sessions.get(session_id)
+        if there is listener:
+            del self._sessions[session_id]
+        elif isinstance(there, tuple):
+            others = tuple(other for other in there if other is not listener)
+            self._sessions[session_id] = others[0] if len(others) == 1 else others
+
+    def cut(self, session_ids: Iterable[UUID], user_ids: Iterable[UUID]) -> list[Listener]:
+        """The connections of these sessions; who arrives with such a session, or as such a user, is not let in."""
+        sessions = set(session_ids)
+        gone = sessions.union(user_ids)
+        for cut in self._arriving.values():
+            cut |= gone
+        return [listener for session_id in sessions for listener in self._of(session_id)]
+
+    def close_doors(self, user_ids: Collection[UUID], channel: str) -> None:
+        """Whoever of these users is just subscribing to this channel may not."""
+        for door in self._doors.values():
+            if door.channel == channel and door.user_id in user_ids:
+                door.is_closed = True
+
+    def _of(self, session_id: UUID) -> tuple[Listener, ...]:
+        there = self._sessions.get(session_id, ())
+        return there if isinstance(there, tuple) else (there,)
+
+
+class Spreader:
+    """Tells every guest something, one message after the other and some connections at a time."""
+
+    def __init__(self, guests: Guests) -> None:
+        self._guests = guests
+        self._spreading: deque[tuple[bytes, Iterator[Listener]]] = deque()
+
+    def tell(self, frame: bytes) -> None:
+        """Have everybody who is here now hear a frame, after those before it."""
+        self._spreading.append((frame, iter(list(self._guests))))
+        if len(self._spreading) == 1:
+            self._spread()
+
+    def _spread(self) -> None:
+        left = AT_ONCE
+        while self._spreading and left:
+            frame, listeners = self._spreading[0]
+            for listener in listeners:
+                listener.deliver(frame)
+                left -= 1
+                if not left:
+                    break
+            else:
+                self._spreading.popleft()
+        metrics.deliveries.inc(AT_ONCE - left)
+        if self._spreading:
+            asyncio.get_running_loop().call_soon(self._spread)

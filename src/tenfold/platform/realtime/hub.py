@@ -1,0 +1,396 @@
+"""The hub of a process: who listens here to which channel, and everything that is delivered to them.
+
+It stands on a broker, which numbers, keeps and carries publications between processes, and on presence. What the broker
+brings is put in order, once each and without a gap, before anybody hears it (`mending.py`).
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from uuid import UUID
+
+import msgspec
+import structlog
+from msgspec import Raw
+
+from tenfold.kit.ids import new_id
+from tenfold.kit.refusals import Unavailable
+from tenfold.platform.observe import metrics
+from tenfold.platform.realtime import EVERYONE, Realtime, user_channel
+from tenfold.platform.realtime.broker import Broker
+from tenfold.platform.realtime.codes import FORCE_DISCONNECT
+from tenfold.platform.realtime.guests import Guests, Spreader
+from tenfold.platform.realtime.kinds import Kinds
+from tenfold.platform.realtime.mending import AWAY, Mender
+from tenfold.platform.realtime.presence import Presence, Present
+from tenfold.platform.realtime.protocol import Publication, StreamPosition, encode_data, encode_news, encode_push
+from tenfold.platform.realtime.roll import Roll
+from tenfold.platform.realtime.streams import new_epoch
+from tenfold.platform.realtime.topics import Joined, Listener, Topic
+
+log = structlog.get_logger(__name__)
+
+MOST_UNHEARD = 10_000
+DURABLE_EPOCH = "1"
+
+
+class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one process tells the others: close these connections, or with a channel, end these users' subscriptions."""
+
+    session_ids: list[UUID] = []
+    user_ids: list[UUID] = []
+    channel: str = ""
+
+
+class Hub(Realtime):
+    """Built once per process. `open` connects it; what needs no other process works before that, too."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        presence: Presence,
+        *,
+        kinds: Kinds | None = None,
+        check_every: float = 25.0,
+        durable_epoch: str = DURABLE_EPOCH,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Every channel is checked for losses once in `check_every` seconds.
+
+        `durable_epoch` names the database's data: after a restore from a backup it must be another.
+        """
+        self.broker = broker
+        self.kinds = kinds or Kinds()
+        self.node = new_id().hex
+        self.durable_epoch = durable_epoch
+        self._topics: dict[str, Topic] = {}
+        self.guests = Guests()
+        self._unheard: set[str] | None = set()
+        self._spreader = Spreader(self.guests)
+        self.mender = Mender(self, check_every=check_every, monotonic=monotonic)
+        self.roll = Roll(self, presence)
+        broker.attach(self)
+
+    async def open(self) -> None:
+        """Connect the broker and begin to check, to renew the lease and to tell of presence."""
+        await self.broker.open()
+        await self.roll.open()
+        self.mender.open()
+
+    async def close(self) -> None:
+        """Let go of it all; the entries of this process are taken out of presence."""
+        await self.mender.close()
+        await self.roll.close()
+        await self.broker.close()
+
+    # What the house asks: the promise
+
+    async def publish(self, channels: Iterable[str], data: object) -> None:
+        """Publish one message to each channel; it is encoded only when somebody may listen.
+
+        While the broker is away, those who listen here hear it without an offset. When it is back, the streams of such
+        channels begin anew, so that nobody believes to be complete who is not.
+        """
+        names = self.broker.listening(channels)
+        if not names:
+            return
+        encoded = encode_data(data)
+        metrics.publications.inc(len(names))
+        try:
+            await self.broker.publish(names, encoded)
+        except AWAY as error:
+            log.warning("realtime.published_here_only", error=str(error))
+            self.note_unheard(names)
+            body = _news_of(encoded)
+            for name in names:
+                self.received(name, 0, "", body)
+
+    async def publish_durable(self, channel: str, data: object, *, offset: int) -> None:
+        """Publish what the database has numbered. While the broker is away, other processes find it by checking."""
+        if not self.broker.listening([channel]):
+            return
+        encoded = encode_data(data)
+        metrics.publications.inc()
+        try:
+            await self.broker.route([channel], encoded, offset=offset)
+        except AWAY:
+            self.received(channel, offset, "", encoded)
+
+    async def publish_ephemeral(self, channels: Iterable[str], data: object) -> None:
+        """Tell those who listen right now."""
+        await self.say(self.broker.listening(channels), _news_of(encode_data(data)))
+
+    async def say(self, channels: Sequence[str], news: Raw) -> None:
+        """Have the listeners of these channels, in every process, hear a push that has no offset."""
+        if not channels:
+            return
+        metrics.publications.inc(len(channels))
+        try:
+            await self.broker.route(channels, news)
+        except AWAY:
+            for channel in channels:
+                self.received(channel, 0, "", news)
+
+    def listening(self, channels: Iterable[str]) -> list[str]:
+        """Those of the channels that it is worth to publish to."""
+        return self.broker.listening(channels)
+
+    async def disconnect(
+        self, *, session_ids: Iterable[UUID] = (), user_ids: Iterable[UUID] = (), everywhere: bool = True
+    ) -> None:
+        """Close these connections with a final code, and those that are just being signed in."""
+        signal = Signal(session_ids=list(session_ids), user_ids=list(user_ids))
+        self._obey(signal)
+        if everywhere:
+            await self._send(signal)
+
+    async def unsubscribe(self, user_id: UUID, channel: str) -> None:
+        """End a user's subscriptions to a channel in every process, and those that are just being opened."""
+        signal = Signal(user_ids=[user_id], channel=channel)
+        self._obey(signal)
+        await self._send(signal)
+
+    async def present(self, channels: Sequence[str]) -> list[list[Present]]:
+        """Who listens to each of these channels; nobody while that cannot be known."""
+        return await self.roll.present(channels)
+
+    async def last_active(self, user_ids: Sequence[UUID]) -> list[float | None]:
+        """When each of these users was last seen to leave."""
+        return await self.roll.last_active(user_ids)
+
+    # What the broker calls
+
+    def received(self, channel: str, offset: int, epoch: str, data: Raw) -> None:
+        """Deliver a publication, if it is its turn; else hold or drop it."""
+        topic = self._topics.get(channel)
+        if topic is None:
+            return
+        if offset == 0:
+            self._deliver_news(topic, data)
+        elif epoch and topic.source is None and epoch != topic.epoch and not topic.is_opening:
+            self.mender.suspect(topic, offset)
+        elif topic.is_opening or offset != topic.offset + 1:
+            if topic.is_opening or offset > topic.offset:
+                topic.hold(Publication(data=data, offset=offset))
+            if not (topic.is_opening or topic.is_whole):
+                self.mender.suspect(topic)
+        else:
+            self._deliver(topic, Publication(data=data, offset=offset))
+            self.deliver_held(topic)
+
+    def signalled(self, data: Raw) -> None:
+        """Do what another process asked of all."""
+        self._obey(msgspec.json.decode(data, type=Signal))
+
+    def gap(self) -> None:
+        """The broker was away: begin anew what was published without it, and check everything at once."""
+        unheard, self._unheard = self._unheard, set()
+        self.mender.check_all(unheard)
+
+    def channels(self) -> Iterable[str]:
+        """Every channel that somebody here listens to."""
+        return list(self._topics)
+
+    def listens(self, channel: str) -> bool:
+        """Whether somebody here listens to a channel."""
+        return channel in self._topics
+
+    # What sessions call
+
+    async def join(
+        self,
+        listener: Listener,
+        channel: str,
+        since: StreamPosition | None = None,
+        welcome: Callable[[], Awaitable[object]] | None = None,
+    ) -> Joined:
+        """Let a listener have everything from now on, and with `since` all that came after it, if that is known.
+
+        Its last step is synchronous: who awaits it directly must tell the client before giving control back to the
+        event loop. Raises `Unavailable` when it cannot be found out where a durable channel stands.
+        """
+        for _ in range(3):
+            topic = await self._topic(channel)
+            topic.joining += 1
+            try:
+                joined = await self._enter(topic, listener, since, welcome)
+            finally:
+                topic.joining -= 1
+                self._close_if_idle(topic)
+            if joined is not None:
+                return joined
+        raise Unavailable
+
+    def leave(self, listener: Listener, channel: str) -> None:
+        """Deliver nothing more of a channel to a listener."""
+        topic = self._topics.get(channel)
+        if topic is not None and topic.remove(listener):
+            self.roll.left(topic, listener)
+            self._close_if_idle(topic)
+
+    def sweep(self) -> None:
+        """Forget what is too old. Called about once a second."""
+        self.broker.sweep()
+
+    # What the mender and the roll call
+
+    @property
+    def topics(self) -> dict[str, Topic]:
+        """Every channel that somebody here listens to or is about to."""
+        return self._topics
+
+    def feed(self, topic: Topic, publications: Iterable[Publication], upto: int) -> None:
+        """Deliver what was read of a topic's past, in order; whatever is known already is skipped."""
+        for publication in publications:
+            if publication.offset > topic.offset:
+                self._deliver(topic, publication)
+        topic.offset = max(topic.offset, upto)
+        self.deliver_held(topic)
+
+    def deliver_held(self, topic: Topic) -> None:
+        """Deliver what was held and whose turn has come."""
+        while (publication := topic.next_held()) is not None:
+            self._deliver(topic, publication)
+
+    def lose(self, topic: Topic) -> None:
+        """What is missing cannot be had: everybody comes back, and recovers or is told that it cannot."""
+        log.warning("realtime.lost_publications", channel=topic.name, listeners=len(topic))
+        self._forget(topic)
+        for listener in self.guests if topic.name == EVERYONE else topic:
+            listener.lose(topic.name)
+
+    def is_current(self, topic: Topic) -> bool:
+        """Whether this is still the topic of its channel."""
+        return self._topics.get(topic.name) is topic
+
+    def note_unheard(self, channels: Iterable[str] | None) -> None:
+        """These streams (None: all) lack publications; they begin anew when the broker is back."""
+        if channels is None or self._unheard is None:
+            self._unheard = None
+        else:
+            self._unheard.update(channels)
+            self._unheard = self._unheard if len(self._unheard) <= MOST_UNHEARD else None
+
+    # What they share
+
+    async def _topic(self, channel: str) -> Topic:
+        while True:
+            topic = self._topics.get(channel)
+            if topic is None:
+                return await self._open(channel)
+            opening = topic.extra.opening if topic.extra is not None else None
+            if opening is None:
+                return topic
+            await asyncio.shield(opening)
+
+    async def _open(self, channel: str) -> Topic:
+        topic = self._topics[channel] = Topic(channel, self.kinds.source_of(channel))
+        extra = topic.more()
+        opening = extra.opening = asyncio.get_running_loop().create_future()
+        try:
+            await self._begin(topic)
+        except BaseException:
+            self._forget(topic)
+            raise
+        finally:
+            extra.opening = None
+            opening.set_result(None)
+        self.deliver_held(topic)
+        if not topic.is_whole:
+            self.mender.suspect(topic)
+        topic.rest()
+        return topic
+
+    async def _begin(self, topic: Topic) -> None:
+        """Receive from now on, and learn where the channel stands. Without the broker: alone, until it is back."""
+        try:
+            await self.broker.subscribe([topic.name])
+            if topic.source is None:
+                (position,) = await self.broker.positions([topic.name])
+                topic.stand_at(position.offset, position.epoch)
+        except AWAY as error:
+            log.info("realtime.alone", channel=topic.name, error=str(error))
+            if topic.source is None:
+                topic.stand_at(0, new_epoch())
+        if topic.source is not None:
+            topic.stand_at(await self.mender.position_of(topic.source), self.durable_epoch)
+
+    async def _enter(
+        self,
+        topic: Topic,
+        listener: Listener,
+        since: StreamPosition | None,
+        welcome: Callable[[], Awaitable[object]] | None,
+    ) -> Joined | None:
+        missed, data, heard = None, None, []
+        if welcome is not None:
+            topic.more().heard.append(heard)
+        try:
+            if welcome is not None:
+                data = await welcome()
+            if since is not None:
+                missed = await self.mender.missed(topic, since, listener.actor)
+        finally:
+            if welcome is not None:
+                topic.more().heard = [other for other in topic.more().heard if other is not heard]
+        if not self.is_current(topic):
+            return None
+        if topic.name != EVERYONE:
+            topic.add(listener)
+            self.roll.came(topic, listener)
+        topic.rest()
+        return Joined(topic.epoch, topic.offset, missed is not None, missed or (), data, heard)
+
+    def _deliver(self, topic: Topic, publication: Publication) -> None:
+        topic.advance(publication)
+        self._tell(topic, encode_push(topic.name, publication))
+
+    def _deliver_news(self, topic: Topic, news: Raw) -> None:
+        frame = encode_news(topic.name, news)
+        if topic.extra is not None:
+            for heard in topic.extra.heard:
+                heard.append(frame)
+        self._tell(topic, frame)
+
+    def _tell(self, topic: Topic, frame: bytes) -> None:
+        if topic.name == EVERYONE:
+            self._spreader.tell(frame)
+            return
+        delivered = 0
+        for listener in topic:
+            listener.deliver(frame)
+            delivered += 1
+        metrics.deliveries.inc(delivered)
+
+    def _close_if_idle(self, topic: Topic) -> None:
+        if topic.listeners is None and not topic.joining and topic.name != EVERYONE:
+            self._forget(topic)
+
+    def _forget(self, topic: Topic) -> None:
+        if self.is_current(topic):
+            del self._topics[topic.name]
+            self.broker.unsubscribe([topic.name])
+
+    async def _send(self, signal: Signal) -> None:
+        try:
+            await self.broker.signal(encode_data(signal))
+        except AWAY as error:
+            log.warning("realtime.signal_not_sent", error=str(error))
+
+    def _obey(self, signal: Signal) -> None:
+        if signal.channel:
+            users = set(signal.user_ids)
+            self.guests.close_doors(users, signal.channel)
+            for listener in self._topics.get(signal.channel) or ():
+                if listener.actor is not None and listener.actor.id in users:
+                    listener.expel(signal.channel)
+            return
+        found = self.guests.cut(signal.session_ids, signal.user_ids)
+        for user_id in signal.user_ids:
+            found += self._topics.get(user_channel(user_id)) or ()
+        for listener in found:
+            listener.end(FORCE_DISCONNECT)
+
+
+def _news_of(data: Raw) -> Raw:
+    return Raw(b'{"pub":{"data":' + bytes(data) + b"}}")

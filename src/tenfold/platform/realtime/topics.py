@@ -1,0 +1,207 @@
+"""Topics: one channel as a hub knows it: who listens here, how far it has come, and what waits for its turn.
+
+Plain state without I/O. There is one for every user who is connected, so it is small: a single listener is held without
+a set, and everything that is needed only at times is in `extra`.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from tenfold.kit.actors import Actor
+from tenfold.platform.realtime import Channel
+from tenfold.platform.realtime.codes import Disconnect
+from tenfold.platform.realtime.protocol import Publication
+
+RECENT = 16
+"""How many publications a hub remembers of a durable channel, so that short gaps cost no query."""
+
+
+class Listener(Protocol):
+    """Whoever publications are delivered to: a session. No call waits."""
+
+    @property
+    def id(self) -> str:
+        """The connection's name."""
+        ...
+
+    @property
+    def actor(self) -> Actor | None:
+        """Who is connected."""
+        ...
+
+    @property
+    def since(self) -> float:
+        """When it was connected, in Unix seconds."""
+        ...
+
+    def has_permit(self, channel: str) -> bool:
+        """Whether it listens to a channel by a subscription token, not by asking."""
+        ...
+
+    def deliver(self, frame: bytes) -> None:
+        """Take a frame."""
+        ...
+
+    def lose(self, channel: str) -> None:
+        """Publications of a channel were lost: have the client come back and recover, or be told that it cannot."""
+        ...
+
+    def expel(self, channel: str) -> None:
+        """End the subscription to a channel for good."""
+        ...
+
+    def end(self, disconnect: Disconnect) -> None:
+        """Close the connection."""
+        ...
+
+
+class Joined(NamedTuple):
+    """Where a listener begins: at this place of the stream, after the publications it had missed.
+
+    `data` is the channel's welcome, and `heard` the ephemeral frames that came while it was written.
+    """
+
+    epoch: str
+    offset: int
+    recovered: bool
+    missed: Sequence[Publication]
+    data: object = None
+    heard: Sequence[bytes] = ()
+
+
+class Source(NamedTuple):
+    """Where a durable channel's publications come from: its declaration, and which one it is."""
+
+    kind: Channel
+    name: str
+    id: UUID
+
+
+class Extra:
+    """What a topic needs at times: while it is opened, while publications are missing, or because it is durable."""
+
+    __slots__ = ("floor", "goal", "heard", "held", "is_mending", "opening", "recent")
+
+    def __init__(self) -> None:
+        self.opening: asyncio.Future[None] | None = None
+        self.held: dict[int, Publication] = {}
+        self.goal = 0
+        self.is_mending = False
+        self.heard: list[list[bytes]] = []
+        self.recent: deque[Publication] | None = None
+        self.floor = 0
+
+
+class Topic:
+    """One channel: `offset` is the last publication delivered here, `joining` counts who is about to listen."""
+
+    __slots__ = ("epoch", "extra", "joining", "listeners", "name", "offset", "source")
+
+    def __init__(self, name: str, source: Source | None) -> None:
+        self.name = name
+        self.source = source
+        self.epoch = ""
+        self.offset = 0
+        self.joining = 0
+        self.listeners: Listener | set[Listener] | None = None
+        self.extra: Extra | None = None
+
+    def __iter__(self) -> Iterator[Listener]:
+        """Everybody who listens, as of now."""
+        if isinstance(self.listeners, set):
+            return iter(tuple(self.listeners))
+        return iter(()) if self.listeners is None else iter((self.listeners,))
+
+    def __len__(self) -> int:
+        if isinstance(self.listeners, set):
+            return len(self.listeners)
+        return 0 if self.listeners is None else 1
+
+    def __bool__(self) -> bool:
+        return True
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether it is not known yet where the channel stands."""
+        return self.extra is not None and self.extra.opening is not None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is known to be missing."""
+        return self.extra is None or not (self.extra.held or self.offset < self.extra.goal)
+
+    def more(self) -> Extra:
+        """The rarely needed part."""
+        if self.extra is None:
+            self.extra = Extra()
+        return self.extra
+
+    def add(self, listener: Listener) -> None:
+        """Let somebody listen."""
+        if self.listeners is None:
+            self.listeners = listener
+        elif isinstance(self.listeners, set):
+            self.listeners.add(listener)
+        elif self.listeners is not listener:
+            self.listeners = {self.listeners, listener}
+
+    def remove(self, listener: Listener) -> bool:
+        """Let somebody go; says whether they listened."""
+        if self.listeners is listener:
+            self.listeners = None
+            return True
+        if not isinstance(self.listeners, set) or listener not in self.listeners:
+            return False
+        self.listeners.discard(listener)
+        if not self.listeners:
+            self.listeners = None
+        return True
+
+    def stand_at(self, offset: int, epoch: str) -> None:
+        """Begin here: what came before is not of interest any more."""
+        self.offset, self.epoch = offset, epoch
+        if self.source is not None:
+            extra = self.more()
+            extra.recent, extra.floor = deque(maxlen=RECENT), offset
+        if self.extra is not None:
+            self.extra.held = {number: one for number, one in self.extra.held.items() if number > offset}
+
+    def advance(self, publication: Publication) -> None:
+        """This one is delivered now."""
+        self.offset = publication.offset
+        recent = self.extra.recent if self.extra is not None else None
+        if self.extra is not None and recent is not None:
+            if len(recent) == RECENT:
+                self.extra.floor = recent[0].offset
+            recent.append(publication)
+
+    def hold(self, publication: Publication) -> None:
+        """Keep one until those before it are there."""
+        self.more().held[publication.offset] = publication
+
+    def next_held(self) -> Publication | None:
+        """The held publication whose turn has come, if any; those whose turn is over are dropped."""
+        if self.extra is None or not self.extra.held:
+            return None
+        held = self.extra.held
+        for number in [number for number in held if number <= self.offset]:
+            del held[number]
+        return held.pop(self.offset + 1, None)
+
+    def recall(self, since: int) -> list[Publication] | None:
+        """What was delivered after a number, if it is all remembered here."""
+        extra = self.extra
+        if extra is None or extra.recent is None or not extra.floor <= since <= self.offset:
+            return None
+        return [one for one in extra.recent if one.offset > since]
+
+    def rest(self) -> None:
+        """Give up the rarely needed part when nothing in it is needed."""
+        extra = self.extra
+        if extra is None or extra.recent is not None:
+            return
+        if not (extra.opening or extra.held or extra.is_mending or extra.heard or extra.goal > self.offset):
+            self.extra = None
