@@ -1,4 +1,4 @@
-"""The settings of the platform's parts: http, database, cache, limits, jobs, realtime, mail, logs and traces."""
+"""The settings of the platform's parts: http, database, redis, cache, limits, jobs, realtime, mail, logs and traces."""
 
 from datetime import timedelta
 from typing import Literal
@@ -46,6 +46,25 @@ class Database(Section):
     wait: Span = Field(default=timedelta(seconds=5), description="How long a request waits for a connection.")
     read_timeout: Span = Field(default=timedelta(seconds=5), description="How long one statement may read.")
     write_timeout: Span = Field(default=timedelta(seconds=10), description="How long one statement may write.")
+
+
+class Redis(Section):
+    """Which Redis carries signals and live messages between processes."""
+
+    url: SecretStr | None = Field(
+        default=None,
+        description="The address of a Redis ≥ 7.0 or Valkey (`redis://…`, `rediss://…`, `unix://…`); none: not used.",
+    )
+    cluster: bool = Field(default=False, description="Whether that is a node of a Redis Cluster.")
+    prefix: str = Field(
+        default="tenfold",
+        pattern=r"^[a-z0-9_-]{1,32}$",
+        description="What every key and channel begins with; installations that share a server differ in it.",
+    )
+    patience: Span = Field(
+        default=timedelta(seconds=1.5),
+        description="How long a connection may take; an answer may take three times that, then Redis counts as gone.",
+    )
 
 
 class Cache(Section):

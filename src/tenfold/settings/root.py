@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field, PrivateAttr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from tenfold.settings.ground import Cache, Database, Gateway, Http, Jobs, Limits, Log, Mail, Realtime, Traces
+from tenfold.settings.ground import Cache, Database, Gateway, Http, Jobs, Limits, Log, Mail, Realtime, Redis, Traces
 from tenfold.settings.product import Feed, Identity, Passwords, Tokens
 from tenfold.settings.values import Folder
 
@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     )
     http: Http = Field(default_factory=Http)
     database: Database = Field(default_factory=Database)
+    redis: Redis = Field(default_factory=Redis)
     cache: Cache = Field(default_factory=Cache)
     limits: Limits = Field(default_factory=Limits)
     jobs: Jobs = Field(default_factory=Jobs)
