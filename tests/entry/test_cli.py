@@ -76,7 +76,7 @@ print([name for name in {HEAVY!r} if name in sys.modules])
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert ended.stdout.endswith("[]\n")
-    for command in ("serve", "web", "worker", "migrate", "sample", "show", "user", "mail", "jobs"):
+    for command in ("serve", "web", "gateway", "worker", "migrate", "sample", "show", "user", "mail", "jobs"):
         assert command in ended.stdout
     assert "\x1b" not in ended.stdout
 

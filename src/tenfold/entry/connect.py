@@ -26,6 +26,16 @@ async def database_of(settings: Settings, *, join: bool = False) -> AsyncIterato
         await server.stop()
 
 
+async def running_database(settings: Settings) -> Address:
+    """The address of a database that somebody else runs: an own Postgres, or the embedded one of `tenfold serve`.
+
+    Raises `CannotStart` when there is none.
+    """
+    if settings.database.url is not None:
+        return Address(settings.database.url.get_secret_value(), {})
+    return await EmbeddedPostgres(settings.data).find()
+
+
 @asynccontextmanager
 async def house_of(settings: Settings, *, migrate: bool = False, **options: Any) -> AsyncIterator[House]:
     """A house that is open, beside whatever else runs on the same database: for the command line and for single roles.

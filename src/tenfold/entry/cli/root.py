@@ -12,7 +12,7 @@ from tenfold.entry.cli.groups import Command, group
 
 app = group("tenfold", "An application backend that grows with its users.")
 
-for command in (start.serve, start.web, start.worker, start.migrate, start.sample):
+for command in (start.serve, start.web, start.gateway, start.worker, start.migrate, start.sample):
     app.command(cls=Command)(command)
 for commands in (show.app, user.app, mail.app, jobs.app):
     app.add_typer(commands)

@@ -1,4 +1,4 @@
-"""`tenfold serve · web · worker · migrate · sample`: what runs, and what prepares a database for it."""
+"""`tenfold serve · web · gateway · worker · migrate · sample`: what runs, and what prepares a database for it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -35,6 +35,28 @@ def web(*, config: Config = None, data: Data = None, host: Host = None, port: Po
     settings = settings_of(config, data, http__host=host, http__port=port)
     _observe(settings)
     run(serve_web(settings, say))
+
+
+def gateway(
+    *,
+    config: Config = None,
+    data: Data = None,
+    host: Host = None,
+    port: Port = None,
+    processes: Annotated[
+        int | None, typer.Option("--processes", min=1, max=1000, help="How many processes; else one per core.")
+    ] = None,
+) -> None:
+    """Run sockets only, in several processes that share a port."""
+    from tenfold.entry.gateway import gateway as run_gateway
+
+    settings = settings_of(
+        config, data, existing=True, gateway__host=host, gateway__port=port, gateway__processes=processes
+    )
+    _observe(settings)
+    code = run_gateway(settings, say)
+    if code:
+        raise typer.Exit(code)
 
 
 def worker(*, config: Config = None, data: Data = None) -> None:

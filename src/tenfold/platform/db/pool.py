@@ -84,6 +84,14 @@ class Pool:
         self._lent.discard(connection)
         self._end(connection)
 
+    async def trim(self) -> None:
+        """Close half of the connections that are free: those that were lent longest ago."""
+        half = (len(self._free) + 1) // 2
+        unused, self._free = self._free[:half], self._free[half:]
+        for connection in unused:
+            self._forget(connection)
+            await connection.close(timeout=_MENDING)
+
     async def close(self, wait: float = 10.0) -> None:
         """Lend nothing more, wait for what is lent, then disconnect; what is not given back in time is cut off."""
         self._closing = True

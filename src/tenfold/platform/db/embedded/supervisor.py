@@ -94,6 +94,21 @@ class EmbeddedPostgres:
             raise
         return self.address
 
+    async def find(self) -> Address:
+        """Where the server is that another process runs; it is left to that process. Raises `CannotStart`."""
+        try:
+            await asyncio.to_thread(self._prepare)
+            if self._lock_it() or not await self._join():
+                raise CannotStart(
+                    f"No Tenfold runs on the data folder {self.place.folder.parent}; "
+                    "start `tenfold serve` there first, or name a Postgres with database.url."
+                )
+        except OSError as error:
+            raise why(error, self.place.folder.parent) from error
+        finally:
+            await self.stop()
+        return self.address
+
     async def stop(self) -> None:
         """Stop the server and let go of the folder. Running statements are rolled back, what was committed is kept."""
         self._stopping = True

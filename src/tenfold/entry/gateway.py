@@ -1,0 +1,188 @@
+"""`tenfold gateway`: sockets only, in several processes that share a port and the memory of what is imported."""
+
+import asyncio
+import functools
+import gc
+import os
+import resource
+import signal
+import socket
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tenfold.assembly import House
+from tenfold.entry.connect import running_database
+from tenfold.entry.prefork import Place, Prefork
+from tenfold.entry.serve import Say, run
+from tenfold.kit.refusals import CannotStart
+from tenfold.platform.db.embedded import Address
+from tenfold.platform.http.server import bind
+from tenfold.platform.observe import logs
+from tenfold.platform.observe.board import Board
+from tenfold.platform.realtime.gateway import PATH
+from tenfold.settings import Settings
+
+FILES_KEPT = 512
+"""Open files of a process that are not for sockets: databases, logs, and room to refuse whoever comes beyond."""
+
+_BACKLOG = 4096
+_KEPT_EVERY = 10.0
+# An idle connection is some twenty objects that never are garbage: the oldest generation is looked through rarely.
+_GC_THRESHOLDS = (20_000, 50, 1_000)
+_STOP_MARGIN = timedelta(seconds=20)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the processes share."""
+
+    settings: Settings
+    address: Address
+    listeners: list[socket.socket]
+    board: Board
+    capacity: int
+
+
+def gateway(settings: Settings, say: Say) -> int:
+    """Carry sockets until SIGINT or SIGTERM, then tell their clients to reconnect. Returns the exit code.
+
+    Raises `CannotStart` when the port is taken, the database is not to be had, or its schema is not this version's.
+    """
+    numbers = settings.gateway
+    count = numbers.processes or os.cpu_count() or 1
+    listeners = share_port(numbers.host, numbers.port, count)
+    settings = _lean(settings)
+    address = asyncio.run(_checked(settings))
+    plan = _Plan(settings, address, listeners, Board(count), _capacity(numbers.connections))
+    processes = Prefork(
+        functools.partial(_serve, plan),
+        count,
+        grace=(numbers.drain + _STOP_MARGIN).total_seconds(),
+        on_ready=lambda: say(_greeting(listeners[0], count, plan.capacity)),
+        on_stopping=lambda: _close(listeners, say),
+        on_ended=plan.board.erase,
+    )
+    return processes.run()
+
+
+def share_port(host: str, port: int, count: int) -> list[socket.socket]:
+    """As many sockets on one address, among which the kernel spreads who connects. Raises `CannotStart`.
+
+    The parent holds all of them, so that whoever connects while a process is started again waits instead of failing.
+    One is bound alone first: others of the same user could share the port unnoticed.
+    """
+    with bind(host, port) as alone:
+        family, address = alone.family, alone.getsockname()
+    listeners: list[socket.socket] = []
+    try:
+        for _ in range(count):
+            listener = socket.socket(family, socket.SOCK_STREAM)
+            listeners.append(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listener.bind(address)
+            listener.setblocking(False)
+        for listener in listeners:
+            listener.listen(_BACKLOG)
+    except OSError as error:
+        for listener in listeners:
+            listener.close()
+        raise CannotStart(f"Cannot share {host}:{address[1]}: {error.strerror or error}.") from None
+    return listeners
+
+
+def _lean(settings: Settings) -> Settings:
+    """The settings with few database connections: there are many processes."""
+    numbers = settings.gateway
+    few = {"read_connections": numbers.read_connections, "write_connections": numbers.write_connections}
+    return settings.model_copy(update={"database": settings.database.model_copy(update=few)})
+
+
+async def _checked(settings: Settings) -> Address:
+    """The address of a database that a house of this version can stand on. What is built here warms caches for all."""
+    address = await running_database(settings)
+    house = House(settings, address.dsn, address.options)
+    try:
+        await house.open()
+    finally:
+        await house.close()
+    return address
+
+
+def _capacity(wanted: int) -> int:
+    """How many connections a process may hold: as wanted, but no more than it may open files for."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = most - FILES_KEPT if most != resource.RLIM_INFINITY else 1_000_000
+    if room < 1 or wanted > room:
+        raise CannotStart(
+            f"A process may open {most} files, too few for gateway.connections = {wanted or 1}; raise the limit "
+            f"(`ulimit -n`, LimitNOFILE=), {FILES_KEPT} more than connections."
+        )
+    return wanted or room
+
+
+def _greeting(listener: socket.socket, count: int, capacity: int) -> str:
+    host, port = listener.getsockname()[:2]
+    address = f"{f'[{host}]' if ':' in host else host}:{port}"
+    return (
+        f"Tenfold's gateway answers on ws://{address}{PATH.decode()}\n"
+        f"  Processes      {count}, {capacity:,} connections each\n"
+        f"  Health         http://{address}/health"
+    )
+
+
+def _close(listeners: list[socket.socket], say: Say) -> None:
+    say("Stopping: telling clients to reconnect ...")
+    for listener in listeners:
+        listener.close()
+
+
+def _serve(plan: _Plan, place: Place) -> None:
+    """The life of one process."""
+    listener = plan.listeners[place.index]
+    for other in plan.listeners:
+        if other is not listener:
+            other.close()
+    gc.set_threshold(*_GC_THRESHOLDS)
+    run(_carry(plan, place, listener))
+
+
+async def _carry(plan: _Plan, place: Place, listener: socket.socket) -> None:
+    logs.bind(process=place.index)
+    house = House(plan.settings, plan.address.dsn, plan.address.options)
+    try:
+        await house.open()
+        gateway_ = house.gateway(plan.capacity, functools.partial(_metrics, plan.board, place.index))
+        await gateway_.open(listener)
+        place.ready()
+        await _until_stopped(house, plan.board, place)
+        await gateway_.drain(plan.settings.gateway.drain)
+    finally:
+        await house.close()
+
+
+def _metrics(board: Board, index: int) -> bytes:
+    board.write(index)
+    return board.read()
+
+
+async def _until_stopped(house: House, board: Board, place: Place) -> None:
+    """Keep house now and then, until SIGTERM or the end of the parent. A second SIGTERM ends the process at once."""
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+
+    def stop() -> None:
+        loop.remove_reader(place.parent_gone)
+        loop.remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        stopped.set()
+
+    loop.add_signal_handler(signal.SIGTERM, stop)
+    loop.add_reader(place.parent_gone, stop)
+    while not stopped.is_set():
+        board.write(place.index)
+        await house.db.trim()
+        try:
+            async with asyncio.timeout(_KEPT_EVERY):
+                await stopped.wait()
+        except TimeoutError:
+            continue
