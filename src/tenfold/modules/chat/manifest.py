@@ -1,16 +1,22 @@
 """What chat brings to the house."""
 
 from tenfold.modules.chat import errors, events, live
+from tenfold.modules.chat.actions.leave import export_chat
+from tenfold.modules.chat.api import conversations as conversations_api
+from tenfold.modules.chat.api import markers as markers_api
+from tenfold.modules.chat.api import members as members_api
+from tenfold.modules.chat.api import messages as messages_api
 from tenfold.modules.chat.api import moderation as moderation_api
 from tenfold.modules.chat.api import presence as presence_api
 from tenfold.modules.chat.api import reactions as reactions_api
 from tenfold.modules.chat.api import search as search_api
 from tenfold.modules.chat.api import threads as threads_api
-from tenfold.modules.chat.jobs import age, blocks
+from tenfold.modules.chat.jobs import age, blocks, people
 from tenfold.modules.chat.queries import (
     acquainted,
     archive,
     conversations,
+    leave,
     markers,
     members,
     messages,
@@ -28,9 +34,19 @@ from tenfold.platform.module import Module
 module = Module(
     name="chat",
     package="tenfold.modules.chat",
-    api=[reactions_api, threads_api, search_api, presence_api, moderation_api],
+    api=[
+        conversations_api,
+        members_api,
+        messages_api,
+        markers_api,
+        reactions_api,
+        threads_api,
+        search_api,
+        presence_api,
+        moderation_api,
+    ],
     live=live,
-    jobs=[age, blocks],
+    jobs=[people, blocks, age],
     queries=[
         conversations,
         members,
@@ -38,6 +54,7 @@ module = Module(
         send,
         markers,
         replay,
+        leave,
         reach,
         reactions,
         pins,
@@ -49,6 +66,7 @@ module = Module(
     ],
     events=events,
     errors=errors,
+    export=export_chat,
     homes={
         "conversations": "conversation_id",
         "members": "conversation_id",

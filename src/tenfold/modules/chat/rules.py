@@ -2,6 +2,7 @@
 
 import hashlib
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +13,14 @@ from tenfold.modules.chat.errors import (
     ConversationNotFound,
     NeedsAnAdmin,
     NeedsAnOwner,
+    NotWithOneself,
     OnlyAdminsWriteHere,
+    RequestIsWaiting,
     ThisIsDirect,
+    TooManyConversations,
     TooSoon,
 )
-from tenfold.modules.chat.shapes import ConversationRow, MemberRole, NotSent, Standing
+from tenfold.modules.chat.shapes import ConversationKind, ConversationRow, MemberRole, MemberState, NotSent, Standing
 
 _DIRECT = UUID("6f2c1d5e-0b7a-5e53-9d1c-2f60a4c1b7aa").bytes
 _RANK = {"member": 0, "admin": 1, "owner": 2}
@@ -49,11 +53,30 @@ def direct_id(one_id: UUID, other_id: UUID) -> UUID:
     return UUID(bytes=hashlib.blake2b(_DIRECT + low + high, digest_size=16).digest(), version=5)
 
 
+def must_be_another(user_id: UUID, other_id: UUID) -> None:
+    """Raise `NotWithOneself` when the two are one."""
+    if user_id == other_id:
+        raise NotWithOneself
+
+
 def peer_of(conversation: ConversationRow, user_id: UUID) -> UUID | None:
     """The other person of a direct conversation."""
     if conversation.kind != "direct":
         return None
     return conversation.other_id if conversation.one_id == user_id else conversation.one_id
+
+
+def reads(state: MemberState, kind: ConversationKind) -> bool:
+    """Whether somebody may read: who has joined, and whom a stranger wrote to directly."""
+    return state == "joined" or (state == "invited" and kind == "direct")
+
+
+def is_whole(seqs: Sequence[int], before: int | None, limit: int) -> bool:
+    """Whether these numbers, falling from `before` (None: from the last one), are all that a page can have."""
+    if not seqs:
+        return before is not None and before <= 1
+    top = seqs[0] + 1 if before is None else before
+    return top - seqs[-1] == len(seqs) and (len(seqs) == limit or seqs[-1] == 1)
 
 
 def must_be_in(standing: Standing | None) -> MemberRole:
@@ -69,10 +92,28 @@ def must_not_be_direct(conversation: ConversationRow) -> None:
         raise ThisIsDirect
 
 
+def must_be_able_to_write(conversation: ConversationRow, role: MemberRole) -> None:
+    """Raise `OnlyAdminsWriteHere` for a mere member where only admins write."""
+    if conversation.posting == "admins" and role == "member":
+        raise OnlyAdminsWriteHere
+
+
 def must_be_admin(role: MemberRole) -> None:
     """Raise `NeedsAnAdmin` for a mere member."""
     if role == "member":
         raise NeedsAnAdmin
+
+
+def must_be_owner(role: MemberRole) -> None:
+    """Raise `NeedsAnOwner` for everybody else."""
+    if role != "owner":
+        raise NeedsAnOwner
+
+
+def must_have_room(places: int, cap: int) -> None:
+    """Raise `TooManyConversations` for who is in as many as one may be."""
+    if places >= cap:
+        raise TooManyConversations(limit=cap)
 
 
 def must_outrank(role: MemberRole, other: MemberRole) -> None:
@@ -86,6 +127,8 @@ def refuse_to_send(why: NotSent) -> None:
     """Raise what keeps somebody in a conversation from sending; nothing when they may by now."""
     if why.is_outside:
         raise ConversationNotFound
+    if why.is_waiting:
+        raise RequestIsWaiting
     if why.is_silent:
         raise OnlyAdminsWriteHere
     if why.wait > 0:

@@ -247,8 +247,8 @@ class Mine(msgspec.Struct, frozen=True):
 class Conversation(msgspec.Struct, frozen=True):
     """A conversation as somebody sees it.
 
-    `peer` is the other person of a direct one, null once erased or hidden. `mine` is null for who is not in it, and looks
-    at an open one.
+    `peer` is the other person of a direct one, null once erased or hidden. `mine` is null for who is not in it, and
+    looks at an open one.
     """
 
     id: UUID
@@ -317,7 +317,7 @@ class Sent(msgspec.Struct, frozen=True, gc=False):
 
 
 class NotSent(msgspec.Struct, frozen=True):
-    """Why somebody in a conversation cannot send: not let in, not accepted yet, not among writers, too soon by `wait` s."""
+    """Why somebody in a conversation cannot send: not let in, not accepted, not among writers, too soon by `wait` s."""
 
     is_outside: bool
     is_waiting: bool
@@ -383,3 +383,42 @@ class UnreadRow(msgspec.Struct, frozen=True):
     unread: int
     mentions: int
     is_marked_unread: bool
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """How far a member is, in a list of them."""
+
+    user: UserCard
+    read_seq: int
+    delivered_seq: int
+
+
+class KeptConversation(msgspec.Struct, frozen=True):
+    """A conversation as it stands in the copy of one's data."""
+
+    id: UUID
+    kind: ConversationKind
+    title: str | None
+    state: MemberState
+    role: MemberRole
+    since: datetime
+    read_seq: int
+
+
+class KeptMessage(msgspec.Struct, frozen=True):
+    """A message as it stands in the copy of one's data."""
+
+    conversation_id: UUID
+    seq: int
+    body: str
+    attachments: list[Attachment] | None
+    created_at: datetime
+    edited_at: datetime | None
+
+
+class KeptReaction(msgspec.Struct, frozen=True):
+    """A reaction as it stands in the copy of one's data."""
+
+    conversation_id: UUID
+    seq: int
+    emoji: str

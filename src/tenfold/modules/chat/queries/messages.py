@@ -27,6 +27,30 @@ select {message said} from messages said
  where said.conversation_id = :conversation_id and said.seq = :seq and said.seq >= {first}"""),
 )
 
+# The same of what is in the archive.
+list_archived_before = many(
+    Message,
+    sql("""
+select {message said} from archived_messages said
+ where said.conversation_id = :conversation_id and said.seq < :before and said.seq >= {first}
+ order by said.seq desc limit :limit"""),
+)
+
+list_archived_after = many(
+    Message,
+    sql("""
+select {message said} from archived_messages said
+ where said.conversation_id = :conversation_id and said.seq > :after and said.seq >= {first}
+ order by said.seq limit :limit"""),
+)
+
+find_archived = maybe(
+    Message,
+    sql("""
+select {message said} from archived_messages said
+ where said.conversation_id = :conversation_id and said.seq = :seq and said.seq >= {first}"""),
+)
+
 # For whoever holds the conversation: everything that can change in a message, and the number of the change.
 save_message = run("""
 with conv as (

@@ -1,8 +1,8 @@
 """Statements that answer what somebody has missed: every row that changed after a change they know."""
 
 from tenfold.modules.chat.queries.fragments import sql
-from tenfold.modules.chat.shapes import ConversationRow, MemberRow, Message
-from tenfold.platform.db import many, maybe
+from tenfold.modules.chat.shapes import MemberRow, Message
+from tenfold.platform.db import many
 
 # As many messages as there were changes since can be new at most, so the new ones are the end of the conversation, and
 # the ones that changed have an index of their own. Callers give `floor = last_seq - (last_change - since)`.
@@ -21,12 +21,13 @@ select {message said} from (
  order by said.change_no limit :limit"""),
 )
 
-# Messages that moved to the archive: asked only when one of them has changed since.
+# Messages that moved to the archive: looked for only when one of them has changed since.
 list_changed_archived = many(
     Message,
     sql("""
 select {message said} from archived_messages said
  where said.conversation_id = :conversation_id and said.change_no > :since and said.seq >= :first_seq
+   and (select c.archived_change from conversations c where c.conversation_id = :conversation_id) > :since
  order by said.change_no limit :limit"""),
 )
 
@@ -36,9 +37,4 @@ list_changed_members = many(
 select {member person} from members person
  where person.conversation_id = :conversation_id and person.change_no > :since
  order by person.change_no limit :limit"""),
-)
-
-find_stand = maybe(
-    ConversationRow,
-    sql("select {conversation c} from conversations c where c.conversation_id = :conversation_id"),
 )

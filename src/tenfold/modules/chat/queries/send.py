@@ -6,7 +6,8 @@ from tenfold.platform.db import maybe
 
 # The sender's own row is locked first, then the conversation's, as everywhere in chat: what they say is in the order in
 # which they say it, slow mode cannot be outrun by sending twice at once, and who is removed meanwhile is not heard.
-# Without a row in the answer nothing was written. {more} are the parts that few messages have.
+# Until a stranger's request is accepted it holds few messages: a direct conversation has one member then. Without a row
+# in the answer nothing was written. {more} are the parts that few messages have.
 _SEND = """
 with me as materialized (
     select state, role, last_sent_at from members
@@ -18,6 +19,7 @@ with me as materialized (
       from me
      where c.conversation_id = :conversation_id
        and (me.state = 'joined' or c.kind = 'direct') and not c.is_blocked
+       and (c.kind <> 'direct' or c.member_count = 2 or me.state = 'invited' or c.last_seq < :request_messages)
        and (me.role <> 'member' or c.posting = 'members'
             and (c.slow_mode_seconds = 0 or me.last_sent_at is null
                  or me.last_sent_at + c.slow_mode_seconds * interval '1 second' <= :now))
@@ -86,6 +88,8 @@ find_why_not_sent = maybe(
     NotSent,
     """
 select mine.state = 'invited' and c.kind <> 'direct' or c.is_blocked as is_outside,
+       c.kind = 'direct' and c.member_count < 2 and mine.state = 'joined' and c.last_seq >= :request_messages
+       as is_waiting,
        mine.role = 'member' and c.posting = 'admins' as is_silent,
        case when mine.role = 'member' and c.slow_mode_seconds > 0 and mine.last_sent_at is not null
             then extract(epoch from mine.last_sent_at + c.slow_mode_seconds * interval '1 second' - :now::timestamptz)

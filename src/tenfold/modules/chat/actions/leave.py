@@ -1,0 +1,58 @@
+"""What happens to the traces of somebody who is erased, and the copy of them that anybody may take along."""
+
+from uuid import UUID
+
+import msgspec
+
+from tenfold.modules.chat.actions.membership import end_listening, settle
+from tenfold.modules.chat.queries import conversations, leave, members
+from tenfold.modules.chat.shapes import Change, ConversationRow, MemberRow
+from tenfold.modules.chat.telling import tell_change
+from tenfold.platform.db import Read, Write
+from tenfold.platform.realtime import Realtime
+
+# More than so many changes at a time are told to nobody: clients find that they are behind, and replay them.
+_TOLD_AT_ONCE = 200
+
+
+async def erase_person(tx: Write, user_id: UUID, *, live: Realtime) -> None:
+    """Make everything they wrote tombstones of nobody, take back their reactions, and end their memberships."""
+    for conversation_id in await leave.list_places(tx, user_id=user_id):
+        person = await members.hold_member(tx, conversation_id=conversation_id, user_id=user_id)
+        here = await conversations.hold_conversation(tx, conversation_id=conversation_id)
+        if person is not None and here is not None:
+            await _erase_in(tx, await _empty(tx, here, user_id), person, live=live)
+
+
+async def export_chat(tx: Read, user_id: UUID) -> object:
+    """Everything that a person has said and done in conversations, as plain values."""
+    return {
+        "conversations": await leave.export_conversations(tx, user_id=user_id),
+        "messages": await leave.export_messages(tx, user_id=user_id),
+        "reactions": await leave.export_reactions(tx, user_id=user_id),
+    }
+
+
+async def _empty(tx: Write, here: ConversationRow, user_id: UUID) -> ConversationRow:
+    """Empty what the person wrote in a held conversation, and take back what they reacted."""
+    at = {"conversation_id": here.id, "user_id": user_id}
+    await leave.bring_all_back(tx, **at)
+    touched = await leave.erase_messages(tx, **at, last_change=here.last_change, now=tx.now)
+    emptied = [message.seq for message in touched if message.sender_id is None]
+    await leave.erase_traces(tx, **at, seqs=emptied)
+    if len(touched) <= _TOLD_AT_ONCE:
+        for message in sorted(touched, key=lambda message: message.change_no):
+            tell_change(tx, here.id, Change(change_no=message.change_no, messages=[message]))
+    return msgspec.structs.replace(here, last_change=here.last_change + len(touched))
+
+
+async def _erase_in(tx: Write, here: ConversationRow, person: MemberRow, *, live: Realtime) -> None:
+    """End the person's membership; who is left alone without an owner gets one: the eldest admin, or else member."""
+    if person.state in ("left", "removed"):
+        return
+    gone = msgspec.structs.replace(person, state="left", role="member", since=tx.now)
+    here = await settle(tx, here, person, gone, is_noted=False)
+    end_listening(tx, here.id, person.user_id, live)
+    heir = None if here.kind == "direct" else await leave.find_heir(tx, conversation_id=here.id)
+    if heir is not None:
+        await settle(tx, here, heir, msgspec.structs.replace(heir, role="owner"))

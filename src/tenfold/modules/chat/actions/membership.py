@@ -1,0 +1,213 @@
+"""Who is in a conversation: come, go, invite, remove, give a role. Done twice is done once.
+
+Each deed holds the member's row, then the conversation, as sending does; only those who come to a channel or go hold
+nothing but themselves, since there may be many of them at a time.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from tenfold.kit.actors import Actor
+from tenfold.modules.chat import rules
+from tenfold.modules.chat.actions.held import give_notice, save
+from tenfold.modules.chat.errors import ConversationIsFull, ConversationNotFound, LastOwner, MemberNotFound
+from tenfold.modules.chat.events import MemberInvited, MemberJoined, MemberLeft
+from tenfold.modules.chat.queries import conversations, members
+from tenfold.modules.chat.shapes import Change, ChatPolicy, ConversationRow, MemberRole, MemberRow, MemberState
+from tenfold.modules.chat.telling import PlaceNews, PlaceTurn, channel_of, tell_change, tell_person
+from tenfold.modules.identity import UserNotFound, find_card
+from tenfold.platform.db import Write
+from tenfold.platform.realtime import Realtime
+
+_NEWS: dict[MemberState, PlaceTurn] = {
+    "joined": "conversation.joined",
+    "invited": "conversation.invited",
+    "left": "conversation.left",
+    "removed": "conversation.left",
+}
+_MARKERS = ("shown_seq", "delivered_seq")
+
+
+async def join(tx: Write, actor: Actor, conversation_id: UUID, *, policy: ChatPolicy) -> None:
+    """Come in where everybody may, or where one is invited. Raises `ConversationNotFound`, `ConversationIsFull`."""
+    await must_have_room(tx, actor.id, policy)
+    here, me = await _look(tx, conversation_id, actor.id)
+    if me is not None and me.state == "joined":
+        return
+    if (me is None or me.state != "invited") and (here.access != "open" or (me is not None and me.state == "removed")):
+        raise ConversationNotFound
+    if here.kind == "group" and (here.member_count or 0) >= policy.group_cap:
+        raise ConversationIsFull(limit=policy.group_cap)
+    await settle(tx, here, me, _as(me, tx, actor.id, state="joined"))
+    tx.publish(MemberJoined(conversation_id=conversation_id, user_id=actor.id))
+
+
+async def accept(tx: Write, actor: Actor, conversation_id: UUID) -> None:
+    """Let a stranger's direct conversation in, which answering does as well."""
+    here, me = await _look(tx, conversation_id, actor.id)
+    if me is not None and me.state == "invited":
+        await settle(tx, here, me, _as(me, tx, actor.id, state="joined"))
+        tx.publish(MemberJoined(conversation_id=conversation_id, user_id=actor.id))
+
+
+async def leave(tx: Write, actor: Actor, conversation_id: UUID, *, live: Realtime) -> None:
+    """Go, or decline. Raises `LastOwner` for who leaves others behind without an owner, `ThisIsDirect`."""
+    here, me = await _look(tx, conversation_id, actor.id)
+    if me is None or me.state not in ("joined", "invited"):
+        raise ConversationNotFound
+    if me.state == "joined":
+        rules.must_not_be_direct(here)
+        alone = here.kind == "group" and here.member_count == 1
+        if me.role == "owner" and not alone:
+            await _must_leave_an_owner(tx, conversation_id, actor.id)
+    await settle(tx, here, me, _as(me, tx, actor.id, state="left"))
+    end_listening(tx, conversation_id, actor.id, live)
+
+
+async def invite(tx: Write, actor: Actor, conversation_id: UUID, user_id: UUID) -> None:
+    """Ask somebody in; who is in or asked already stays as they are. Admins ask, and anybody where all may come."""
+    here, person = await _look(tx, conversation_id, user_id)
+    role = rules.must_be_in(await members.find_standing(tx, conversation_id=conversation_id, user_id=actor.id))
+    rules.must_not_be_direct(here)
+    if here.access != "open" or (person is not None and person.state == "removed"):
+        rules.must_be_admin(role)
+    if await find_card(tx, user_id) is None:
+        raise UserNotFound
+    if person is not None and person.state in ("joined", "invited"):
+        return
+    await settle(tx, here, person, _as(None, tx, user_id, state="invited", inviter_id=actor.id))
+    tx.publish(MemberInvited(conversation_id=conversation_id, user_id=user_id, inviter_id=actor.id))
+
+
+async def remove(tx: Write, actor: Actor, conversation_id: UUID, user_id: UUID, *, live: Realtime) -> None:
+    """Send a member away, or take an invitation back; they return only when invited. Admins, and only lower ranks."""
+    here, person = await _look(tx, conversation_id, user_id)
+    role = rules.must_be_in(await members.find_standing(tx, conversation_id=conversation_id, user_id=actor.id))
+    rules.must_not_be_direct(here)
+    if person is None or person.state not in ("joined", "invited"):
+        raise MemberNotFound
+    rules.must_outrank(role, person.role)
+    await settle(tx, here, person, _as(person, tx, user_id, state="removed", role="member"), actor_id=actor.id)
+    end_listening(tx, conversation_id, user_id, live)
+
+
+async def set_role(tx: Write, actor: Actor, conversation_id: UUID, user_id: UUID, *, role: MemberRole) -> None:
+    """Give a member another role. Owners make and unmake owners and admins; somebody always is an owner."""
+    here, person = await _look(tx, conversation_id, user_id)
+    mine = rules.must_be_in(await members.find_standing(tx, conversation_id=conversation_id, user_id=actor.id))
+    rules.must_not_be_direct(here)
+    if person is None or person.state != "joined":
+        raise MemberNotFound
+    rules.must_be_owner(mine)
+    if person.role == role:
+        return
+    here = await _hold(tx, conversation_id)
+    if person.role == "owner":
+        await _must_leave_an_owner(tx, conversation_id, user_id)
+    await settle(tx, here, person, msgspec.structs.replace(person, role=role))
+
+
+async def must_have_room(tx: Write, user_id: UUID, policy: ChatPolicy) -> None:
+    """Raise `TooManyConversations` for who is in as many as one may be."""
+    cap = policy.conversations_cap
+    rules.must_have_room(await conversations.count_my_places(tx, user_id=user_id, limit=cap), cap)
+
+
+async def _look(tx: Write, conversation_id: UUID, user_id: UUID) -> tuple[ConversationRow, MemberRow | None]:
+    """A member's row, and their conversation, both held; a channel is not."""
+    person = await members.hold_member(tx, conversation_id=conversation_id, user_id=user_id)
+    here = await conversations.find_conversation(tx, conversation_id=conversation_id)
+    if here is None:
+        raise ConversationNotFound
+    return here if here.kind == "channel" else await _hold(tx, conversation_id), person
+
+
+async def _hold(tx: Write, conversation_id: UUID) -> ConversationRow:
+    here = await conversations.hold_conversation(tx, conversation_id=conversation_id)
+    if here is None:
+        raise ConversationNotFound
+    return here
+
+
+async def _must_leave_an_owner(tx: Write, conversation_id: UUID, user_id: UUID) -> None:
+    if not await members.has_another_owner(tx, conversation_id=conversation_id, user_id=user_id):
+        raise LastOwner
+
+
+def _as(
+    before: MemberRow | None,
+    tx: Write,
+    user_id: UUID,
+    *,
+    state: MemberState,
+    **changes: Any,
+) -> MemberRow:
+    """Somebody in a new state, from now on; who comes back is a mere member again."""
+    if before is None or before.state in ("left", "removed"):
+        before = MemberRow(user_id, state, "member", None, tx.now, 0, 0, 0)
+    return msgspec.structs.replace(before, state=state, since=tx.now, **changes)
+
+
+async def settle(
+    tx: Write,
+    here: ConversationRow,
+    before: MemberRow | None,
+    after: MemberRow,
+    *,
+    actor_id: UUID | None = None,
+    is_noted: bool = True,
+) -> ConversationRow:
+    """Write a member's new state at both homes, and tell those whom it concerns.
+
+    In a group it is a change of the conversation, with a notice among the messages when somebody came or went. In a
+    channel a mere member comes and goes unnoticed.
+    """
+    was_in, is_in = before is not None and before.state == "joined", after.state == "joined"
+    is_quiet = here.kind == "channel" and after.role == "member" and (before is None or before.role == "member")
+    change_no = 0 if is_quiet else here.last_change + 1
+    after = msgspec.structs.replace(after, change_no=change_no)
+    came = is_in and not was_in and here.kind != "direct"
+    columns = {**rules.columns_of(after), "seq": here.last_seq if came or after.state == "invited" else 0}
+    await members.save_member(
+        tx, conversation_id=here.id, **{name: columns[name] for name in columns if name not in _MARKERS}
+    )
+    await _settle_at_home(tx, here, after)
+    if not is_quiet:
+        count = None if here.member_count is None else here.member_count + is_in - was_in
+        here = msgspec.structs.replace(here, last_change=change_no, change_no=change_no, member_count=count)
+        await save(tx, here)
+        tell_change(tx, here.id, Change(change_no=change_no, members=[after], conversation=here))
+        if is_noted and here.kind == "group" and was_in is not is_in:
+            kind = f"member.{after.state}"
+            notice = {"type": kind, "user_id": str(after.user_id)}
+            here = await give_notice(tx, here, actor_id or after.user_id, notice)
+    if after.state in ("left", "removed"):
+        tx.publish(MemberLeft(conversation_id=here.id, user_id=after.user_id))
+    return here
+
+
+async def _settle_at_home(tx: Write, here: ConversationRow, after: MemberRow) -> None:
+    at_home = {"user_id": after.user_id, "conversation_id": here.id}
+    if after.state in ("joined", "invited"):
+        await members.save_membership(tx, **at_home, kind=here.kind, state=after.state)
+    else:
+        await members.delete_membership(tx, **at_home)
+    tell_person(tx, after.user_id, PlaceNews(here.id, _NEWS[after.state]))
+
+
+def end_listening(tx: Write, conversation_id: UUID, user_id: UUID, live: Realtime) -> None:
+    """Close the conversation on every screen of who is gone; the follower of `MemberLeft` does it again, to be sure."""
+    tx.on_commit(lambda: _later(live.unsubscribe(user_id, channel_of(conversation_id))))
+
+
+def _later(awaitable: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(awaitable)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+
+
+_tasks: set[asyncio.Task[None]] = set()

@@ -1,0 +1,139 @@
+"""Send a message: one statement, and the news of it. The same client id twice is one message, told again."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from tenfold.kit.actors import Actor
+from tenfold.kit.refusals import Invalid
+from tenfold.modules.chat import rules
+from tenfold.modules.chat.actions.membership import accept
+from tenfold.modules.chat.errors import ConversationNotFound, MessageNotFound
+from tenfold.modules.chat.hints import Hints
+from tenfold.modules.chat.queries import messages, reach, send
+from tenfold.modules.chat.shapes import Change, ChatPolicy, Message, MessageDraft, Sent
+from tenfold.modules.chat.telling import Hint, tell_change, tell_person
+from tenfold.platform.db import Database, Taken, Write
+
+
+async def post_message(
+    db: Database, actor: Actor, conversation_id: UUID, draft: MessageDraft, *, hints: Hints, policy: ChatPolicy
+) -> Message:
+    """Send a message in a transaction of its own; answers when it is durable.
+
+    Two requests with one client id at the same instant meet in the key that keeps it single: the later one finds the
+    message of the first when it looks again.
+    """
+
+    async def deed(tx: Write) -> Message:
+        return await send_message(tx, actor, conversation_id, draft, hints=hints, policy=policy)
+
+    try:
+        return await db.transact(deed)
+    except Taken:
+        return await db.transact(deed)
+
+
+async def send_message(
+    tx: Write, actor: Actor, conversation_id: UUID, draft: MessageDraft, *, hints: Hints, policy: ChatPolicy
+) -> Message:
+    """Write a message, move one's own marker to it, and tell the conversation.
+
+    Raises `ConversationNotFound`, `MessageNotFound` for what it answers, `OnlyAdminsWriteHere`, `TooSoon`, `Invalid`.
+    """
+    written = _columns(draft)
+    statement, more = (send.send_linked, _links(draft)) if _is_linked(draft) else (send.send_plain, {})
+    asked = {"conversation_id": conversation_id, "sender_id": actor.id, "now": tx.now, **written, **more}
+    asked["request_messages"] = policy.request_messages
+    sent = await statement(tx, **asked)
+    if sent is None and (known := await _find_known(tx, actor, conversation_id, draft)):
+        tell_change(tx, conversation_id, Change(change_no=known.change_no, messages=[known]))
+        return known
+    if sent is None and await _bring_back(tx, conversation_id, draft):
+        sent = await statement(tx, **asked)
+    if sent is None:
+        await _refuse(tx, actor, conversation_id, policy)
+        raise MessageNotFound
+    message = Message(
+        conversation_id=conversation_id,
+        seq=sent.last_seq,
+        sender_id=actor.id,
+        kind="text",
+        body=written["body"],
+        created_at=tx.now,
+        change_no=sent.last_change,
+        client_msg_id=draft.client_msg_id,
+        attachments=draft.attachments or None,
+        mentions=more.get("mentions"),
+        reply_to=draft.reply_to,
+        thread_root=draft.thread_root,
+    )
+    await _tell(tx, message, sent, hints=hints, actor=actor)
+    if sent.state == "invited":
+        await accept(tx, actor, conversation_id)
+    return message
+
+
+def _columns(draft: MessageDraft) -> dict[str, Any]:
+    body = rules.tidy(draft.body, "body.body")
+    if not body and not draft.attachments:
+        raise Invalid("body.body", "says nothing, and nothing is attached")
+    attachments = msgspec.to_builtins(draft.attachments) if draft.attachments else None
+    return {"client_msg_id": draft.client_msg_id, "body": body, "attachments": attachments}
+
+
+def _is_linked(draft: MessageDraft) -> bool:
+    return bool(draft.mentions) or draft.reply_to is not None or draft.thread_root is not None
+
+
+def _links(draft: MessageDraft) -> dict[str, Any]:
+    mentions = list(dict.fromkeys(draft.mentions)) or None
+    return {"mentions": mentions, "reply_to": draft.reply_to, "thread_root": draft.thread_root}
+
+
+async def _find_known(tx: Write, actor: Actor, conversation_id: UUID, draft: MessageDraft) -> Message | None:
+    """The message that had this client id before."""
+    if draft.client_msg_id is None:
+        return None
+    return await send.find_sent(
+        tx, conversation_id=conversation_id, sender_id=actor.id, client_msg_id=draft.client_msg_id
+    )
+
+
+async def _bring_back(tx: Write, conversation_id: UUID, draft: MessageDraft) -> bool:
+    """Fetch what the message answers from the archive; whether anything came."""
+    wanted = {seq for seq in (draft.reply_to, draft.thread_root) if seq is not None}
+    came = [await reach.bring_back(tx, conversation_id=conversation_id, seq=seq) for seq in sorted(wanted)]
+    return any(came)
+
+
+async def _refuse(tx: Write, actor: Actor, conversation_id: UUID, policy: ChatPolicy) -> None:
+    why = await send.find_why_not_sent(
+        tx,
+        conversation_id=conversation_id,
+        sender_id=actor.id,
+        now=tx.now,
+        request_messages=policy.request_messages,
+    )
+    if why is None:
+        raise ConversationNotFound
+    rules.refuse_to_send(why)
+
+
+async def _tell(tx: Write, message: Message, sent: Sent, *, hints: Hints, actor: Actor) -> None:
+    conversation_id = message.conversation_id
+    touched = [message]
+    if message.thread_root is not None:
+        root = await messages.find_message(
+            tx, conversation_id=conversation_id, seq=message.thread_root, user_id=actor.id
+        )
+        touched += [root] if root is not None else []
+    tell_change(tx, conversation_id, Change(change_no=message.change_no, messages=touched))
+    if sent.kind == "direct":
+        hint = Hint(conversation_id, message.seq)
+        for person in (sent.one_id, sent.other_id):
+            if person is not None:
+                tell_person(tx, person, hint)
+    elif sent.kind == "group":
+        tx.on_commit(lambda: hints.changed(conversation_id, message.seq))
