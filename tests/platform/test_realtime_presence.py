@@ -47,10 +47,11 @@ def somebody(node: str, **more: object) -> Present:
 
 async def test_who_listens_is_told_oldest_first(presence: Presence) -> None:
     """On every channel asked for, in its place; a second device is a second entry of one user."""
-    await presence.renew("n1")
-    await presence.renew("n2")
-    ana, bob = somebody("n1"), somebody("n2")
-    again = somebody("n2", user_id=ana.user_id)
+    here, there = "n1", new_id().hex
+    await presence.renew(here)
+    await presence.renew(there)
+    ana, bob = somebody(here), somebody(there)
+    again = somebody(there, user_id=ana.user_id)
     await presence.enter([("room:1", bob), ("room:1", again), ("room:2", ana)])
     await presence.enter([("room:1", ana)])
 

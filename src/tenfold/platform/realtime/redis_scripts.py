@@ -106,10 +106,10 @@ end
 return #KEYS / 2
 """)
 
-# KEYS: entries of channels.
+# KEYS: entries of channels. Returns client, entry of each.
 ENTRIES = Script("""
 local found = {}
-for i = 1, #KEYS do found[i] = redis.call('HVALS', KEYS[i]) end
+for i = 1, #KEYS do found[i] = redis.call('HGETALL', KEYS[i]) end
 return found
 """)
 
