@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from tenfold.kit.refusals import NotFound, Unavailable
-from tenfold.platform.db import Announcements, Database, PoolSizes, Read, Write, many, maybe, run
+from tenfold.platform.db import Announcements, Database, PoolSizes, Read, Taken, Write, many, maybe, run
 from tenfold.platform.db.embedded import Address, EmbeddedPostgres
 from tests.postgres import IN_A_HURRY, binaries
 
@@ -325,6 +325,33 @@ async def test_announcements_are_part_of_the_transaction(db: Database) -> None:
 
     assert (await amount(db, "ana"), await amount(db, "bob")) == (11, 11)
     assert heard == ["committed"]
+
+
+async def test_a_single_statement_is_its_own_transaction(db: Database) -> None:
+    """Nothing is begun and nothing committed around it; what it tells is told, and what it could lose is refused."""
+    outbox = db.outbox = Followed()
+    heard: list[str] = []
+
+    async def deed(tx: Write) -> bool:
+        await set_balance(tx, name="ana", amount=11)
+        tx.on_commit(lambda: heard.append("committed"))
+        return tx.connection.is_in_transaction()
+
+    async def failing(tx: Write) -> None:
+        await put_balance(tx, name="bob", amount=1)
+
+    async def promising(tx: Write) -> None:
+        tx.signal("somebody", None)
+
+    assert await db.transact(deed, single=True) is False
+    with pytest.raises(Taken):
+        await db.transact(failing, single=True)
+    with pytest.raises(RuntimeError, match="single statement"):
+        await db.transact(promising, single=True)
+
+    assert (await amount(db, "ana"), await amount(db, "bob")) == (11, 10)
+    assert heard == ["committed"]
+    assert len(outbox.delivered) == 1
 
 
 async def test_what_fails_after_the_commit_fails_nobody(db: Database) -> None:

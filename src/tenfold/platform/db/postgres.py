@@ -201,15 +201,14 @@ class Database:
         """Open a transaction: committed at the end of the block, rolled back when the block raises."""
         return Writing(self)
 
-    def single(self) -> "Writing":
-        """Like `write()`, for one statement alone: two round trips less, and no facts, jobs or signals."""
-        return Writing(self, single=True)
+    async def transact(self, deed: Callable[[Write], Awaitable[T]], *, single: bool = False) -> T:
+        """Run a deed in a transaction, again from the start when it lost a race (serialization failure, deadlock).
 
-    async def transact(self, deed: Callable[[Write], Awaitable[T]]) -> T:
-        """Run a deed in a transaction, again from the start when it lost a race (serialization failure, deadlock)."""
+        `single`: it is one statement, without facts, jobs and signals: its own transaction, two round trips less.
+        """
         for attempt in range(1, _TRIES + 1):
             try:
-                async with self.write() as tx:
+                async with Writing(self, single=single) as tx:
                     return await deed(tx)
             except _CONFLICTS as conflict:
                 metrics.transaction_retries.labels(type(conflict).__name__).inc()
@@ -310,8 +309,7 @@ class Writing:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        failure = error
-        committing = self._single
+        failure, committing = error, self._single
         try:
             if error is None:
                 await self._write_announcements()
@@ -332,7 +330,7 @@ class Writing:
     async def _write_announcements(self) -> None:
         outbox, wanted = self._database.outbox, self._tx.announcements
         if self._single and (wanted.facts or wanted.jobs or wanted.signals):
-            raise RuntimeError("a single statement publishes no facts, jobs or signals; use write()")
+            raise RuntimeError("a single statement has no facts, jobs or signals")
         if outbox is None or self._single:
             return
         try:
