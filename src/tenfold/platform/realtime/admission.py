@@ -1,6 +1,6 @@
 """Admission: which handshakes are answered with a connection, whatever transport brings them, and how many per address.
 
-It counts in one process; what a user may hold and ask is counted by `Crowd`, once the session knows who it is.
+It counts in one process. What a user may ask, once the session knows who it is, is counted by `Pace`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -109,41 +109,19 @@ class Admission:
         return self._held
 
 
-class Crowd:
-    """How many connections each user holds in this process, and how fast they command over all of them."""
+class Pace:
+    """How fast each user may command over all connections to this process (GCRA, in seconds of debt)."""
 
-    __slots__ = ("_burst", "_debts", "_held", "_interval", "_most")
+    __slots__ = ("_burst", "_debts", "_interval")
 
-    def __init__(self, *, sockets: int = UNLIMITED, commands_per_second: float = 0, command_burst: int = 1) -> None:
-        """A user may hold so many `sockets`, and send so many commands over all of them. 0: no limit."""
-        self._most = sockets
-        self._interval = 1 / commands_per_second if commands_per_second else 0.0
-        self._burst = command_burst * self._interval
-        self._held: dict[UUID, int] = {}
+    def __init__(self, per_second: float = 0, burst: int = 1) -> None:
+        """0 `per_second` is no limit."""
+        self._interval = 1 / per_second if per_second else 0.0
+        self._burst = burst * self._interval
         self._debts: dict[UUID, float] = {}
 
-    def enter(self, user_id: UUID) -> bool:
-        """Count a connection of a user; False when there are as many as may be."""
-        if not self._most:
-            return True
-        held = self._held.get(user_id, 0)
-        if held >= self._most:
-            return False
-        self._held[user_id] = held + 1
-        return True
-
-    def leave(self, user_id: UUID) -> None:
-        """A connection that had entered is gone."""
-        if not self._most:
-            return
-        held = self._held[user_id] - 1
-        if held:
-            self._held[user_id] = held
-        else:
-            del self._held[user_id]
-
-    def may_command(self, user_id: UUID, now: float) -> bool:
-        """Count a command of a user (GCRA, in seconds of debt), unless it is past the burst."""
+    def allows(self, user_id: UUID, now: float) -> bool:
+        """Count a command of a user, unless it is past the burst."""
         if not self._interval:
             return True
         debt = max(self._debts.get(user_id, now), now) + self._interval

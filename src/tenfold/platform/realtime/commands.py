@@ -90,6 +90,8 @@ async def connect(session: "Session", request: ConnectRequest) -> ConnectResult 
     except BaseException:
         session.withdraw()
         raise
+    if 0 < lobby.rules.sockets_per_user < len(lobby.hub.topics.get(own, ())):
+        session.end(codes.CONNECTION_LIMIT)
     if session.is_over:
         return _undone(session, own)
     return ConnectResult(

@@ -13,6 +13,7 @@ from tenfold.kit.actors import Actor
 from tenfold.kit.clock import Clock
 from tenfold.kit.refusals import NotSignedIn
 from tenfold.platform.realtime import Channel, codes
+from tenfold.platform.realtime.admission import Pace
 from tenfold.platform.realtime.codes import ErrorReply
 from tenfold.platform.realtime.hub import Hub
 from tenfold.platform.realtime.kinds import Kinds
@@ -74,7 +75,7 @@ async def _permits_nothing(token: str) -> Permit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRules:
-    """The limits of one connection, and its times in seconds.
+    """The limits of one connection and of one user in this process (0: none), and times in seconds.
 
     An official client that comes back sends a subscribe command per channel at once: `command_burst` has room for them.
     """
@@ -83,6 +84,9 @@ class SessionRules:
     channels: int = 128
     commands_per_second: float = 20
     command_burst: int = 256
+    sockets_per_user: int = 0
+    user_commands_per_second: float = 0
+    user_command_burst: int = 1
     ping_interval: float = 25
     pong_timeout: float = 8
     stale_after: float = 10
@@ -114,8 +118,14 @@ class Lobby:
         self.monotonic = monotonic
         self.version = version
         self.kinds = Kinds(channels)
+        self.pace = Pace(self.rules.user_commands_per_second, self.rules.user_command_burst)
         self._clock = clock or Clock()
         hub.kinds = self.kinds
+
+    def sweep(self) -> None:
+        """Forget what is too old. Called about once a second."""
+        self.hub.sweep()
+        self.pace.sweep(self.monotonic())
 
     def seconds_left(self, expires_at: datetime | None) -> float:
         """How long a token is still good; infinite for one without an end."""

@@ -222,7 +222,7 @@ class Session:
             self.end(codes.BAD_REQUEST)
             return
         answer, heard = codes.TOO_MANY_COMMANDS, ()
-        if self._is_within_limit():
+        if self._is_within_limit() and self._user_is_within_limit():
             answer = await commands.do(self, methods[0], getattr(command, methods[0]))
         if isinstance(answer, commands.Opened):
             answer, heard = answer
@@ -254,3 +254,7 @@ class Session:
         if self._debt - now > 2 * burst:
             self.end(codes.TOO_MANY_REQUESTS)
         return self._debt - now <= burst
+
+    def _user_is_within_limit(self) -> bool:
+        """Count a command of whoever is connected, over all connections to this process."""
+        return self.actor is None or self.lobby.pace.allows(self.actor.id, self.lobby.monotonic())

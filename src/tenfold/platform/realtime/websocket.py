@@ -43,7 +43,7 @@ class RealtimeEndpoint:
         self._close_timeout = close_timeout.total_seconds()
         self._queue_size = queue_size
         self._open: set[_Connection] = set()
-        self._wheel = Wheel(lobby.monotonic, each_second=lobby.hub.sweep)
+        self._wheel = Wheel(lobby.monotonic, each_second=lobby.sweep)
         self._is_draining = False
 
     @property

@@ -73,7 +73,7 @@ class Gateway:
         self._lobby = lobby
         self._admission = admission or Admission()
         self._metrics_text = metrics_text
-        self._wheel = Wheel(lobby.monotonic, each_second=lobby.hub.sweep)
+        self._wheel = Wheel(lobby.monotonic, each_second=lobby.sweep)
         self._open: set[Connection] = set()
         self._accepted = 0
         self._is_draining = False
