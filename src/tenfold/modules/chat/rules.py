@@ -20,7 +20,7 @@ from tenfold.modules.chat.errors import (
     TooManyConversations,
     TooSoon,
 )
-from tenfold.modules.chat.shapes import ConversationKind, ConversationRow, MemberRole, MemberState, NotSent, Standing
+from tenfold.modules.chat.shapes import ConversationRow, MemberRole, NotSent, Standing
 
 _DIRECT = UUID("6f2c1d5e-0b7a-5e53-9d1c-2f60a4c1b7aa").bytes
 _RANK = {"member": 0, "admin": 1, "owner": 2}
@@ -64,11 +64,6 @@ def peer_of(conversation: ConversationRow, user_id: UUID) -> UUID | None:
     if conversation.kind != "direct":
         return None
     return conversation.other_id if conversation.one_id == user_id else conversation.one_id
-
-
-def reads(state: MemberState, kind: ConversationKind) -> bool:
-    """Whether somebody may read: who has joined, and whom a stranger wrote to directly."""
-    return state == "joined" or (state == "invited" and kind == "direct")
 
 
 def is_whole(seqs: Sequence[int], before: int | None, limit: int) -> bool:

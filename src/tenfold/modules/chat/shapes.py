@@ -244,6 +244,17 @@ class Mine(msgspec.Struct, frozen=True):
     is_hidden: bool
 
 
+class Preview(msgspec.Struct, frozen=True):
+    """The latest message of a conversation, as a list shows it."""
+
+    seq: int
+    sender_id: UUID | None
+    kind: MessageKind
+    body: str
+    notice: dict[str, Any] | None
+    deleted_at: datetime | None
+
+
 class Conversation(msgspec.Struct, frozen=True):
     """A conversation as somebody sees it.
 
@@ -267,7 +278,7 @@ class Conversation(msgspec.Struct, frozen=True):
     slow_mode_seconds: int
     retention_days: int | None
     peer: UserCard | None
-    last_message: Message | None
+    last_message: Preview | None
     mine: Mine | None
 
 
@@ -336,24 +347,30 @@ class MyPlace(msgspec.Struct, frozen=True):
     """One of somebody's conversations, as their home lists it."""
 
     conversation_id: UUID
+    state: MemberState
     is_muted: bool
     muted_until: datetime | None
     is_archived: bool
     hidden_seq: int
 
 
-class MineRow(msgspec.Struct, frozen=True):
-    """What a conversation is to one of its people, as its home has it."""
+class SeenRow(ConversationRow, frozen=True):
+    """A conversation, what it is to one person (no state: nothing yet), and its latest message if they may read it."""
 
-    conversation_id: UUID
-    state: MemberState
-    role: MemberRole
-    read_seq: int
-    delivered_seq: int
-    is_marked_unread: bool
-    unread: int
-    mentions: int
-    first_unread: int | None
+    state: MemberState | None = None
+    role: MemberRole | None = None
+    read_seq: int | None = None
+    delivered_seq: int | None = None
+    is_marked_unread: bool | None = None
+    unread: int | None = None
+    mentions: int | None = None
+    first_unread: int | None = None
+    latest_seq: int | None = None
+    latest_sender_id: UUID | None = None
+    latest_kind: MessageKind | None = None
+    latest_body: str | None = None
+    latest_notice: dict[str, Any] | None = None
+    latest_deleted_at: datetime | None = None
 
 
 class Marked(msgspec.Struct, frozen=True):

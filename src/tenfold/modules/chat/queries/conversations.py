@@ -1,7 +1,7 @@
 """Statements about conversations: open, look at, hold, change; and the list of somebody's own, ids first."""
 
 from tenfold.modules.chat.queries.fragments import sql
-from tenfold.modules.chat.shapes import ConversationRow, Message, MineRow, MyPlace, Position, UnreadRow
+from tenfold.modules.chat.shapes import ConversationRow, MyPlace, Position, SeenRow, UnreadRow
 from tenfold.platform.db import many, maybe, one, run
 
 insert_conversation = run("""
@@ -40,50 +40,52 @@ insert_notice = run("""
 insert into messages (conversation_id, seq, sender_id, kind, body, notice, created_at, change_no)
 values (:conversation_id, :seq, :sender_id, 'notice', '', :notice, :now, :change_no)""")
 
-list_my_places = many(
-    MyPlace,
-    """
-select conversation_id, is_muted and (muted_until is null or muted_until > :now) as is_muted,
+_PLACE = """
+select conversation_id, state, is_muted and (muted_until is null or muted_until > :now) as is_muted,
        case when muted_until > :now then muted_until end as muted_until, is_archived, hidden_seq
-  from memberships where user_id = :user_id and state = :state""",
-)
+  from memberships where user_id = :user_id"""
 
-find_my_place = maybe(
-    MyPlace,
-    """
-select conversation_id, is_muted and (muted_until is null or muted_until > :now) as is_muted,
-       case when muted_until > :now then muted_until end as muted_until, is_archived, hidden_seq
-  from memberships where user_id = :user_id and conversation_id = :conversation_id""",
-)
+list_my_places = many(MyPlace, _PLACE)
+
+find_my_place = maybe(MyPlace, _PLACE + " and conversation_id = :conversation_id")
+
+_SEEN = """
+select {conversation c}, mine.state, mine.role, mine.read_seq, mine.delivered_seq, mine.is_marked_unread,
+       {unread} as unread, {mentioned} as mentions, {first unread} as first_unread,
+       latest.seq as latest_seq, latest.sender_id as latest_sender_id, latest.kind as latest_kind,
+       latest.body as latest_body, latest.notice as latest_notice, latest.deleted_at as latest_deleted_at
+  from {some}
+  left join members mine on mine.conversation_id = c.conversation_id and mine.user_id = :user_id
+        and mine.state in ('joined', 'invited')
+  left join messages latest on latest.conversation_id = c.conversation_id and latest.seq = c.last_seq and {reads}"""
 
 # Of these conversations, a page by their latest message. One that was hidden is back when it has a later message.
 list_by_latest = many(
-    ConversationRow,
-    sql("""
-select {conversation c}
-  from unnest(:ids::uuid[], :hidden::bigint[]) as place(id, hidden_seq)
-  join conversations c on c.conversation_id = place.id
- where (c.last_seq > place.hidden_seq) <> :is_hidden::boolean
-   and (:before_at::timestamptz is null or (c.last_message_at, c.conversation_id) < (:before_at, :before_id::uuid))
- order by c.last_message_at desc, c.conversation_id desc limit :limit"""),
+    SeenRow,
+    sql(
+        """
+with page as materialized (
+    select c.conversation_id
+      from unnest(:ids::uuid[], :hidden::bigint[]) as place(id, hidden_seq)
+      join conversations c on c.conversation_id = place.id
+     where (c.last_seq > place.hidden_seq) <> :is_hidden::boolean
+       and (:before_at::timestamptz is null
+            or (c.last_message_at, c.conversation_id) < (:before_at, :before_id::uuid))
+     order by c.last_message_at desc, c.conversation_id desc limit :limit
+){seen}
+ order by c.last_message_at desc, c.conversation_id desc""".replace(
+            "{seen}", _SEEN.replace("{some}", "page join conversations c on c.conversation_id = page.conversation_id")
+        )
+    ),
 )
 
-list_mine = many(
-    MineRow,
-    sql("""
-select c.conversation_id, mine.state, mine.role, mine.read_seq, mine.delivered_seq, mine.is_marked_unread,
-       {unread}::bigint as unread, {mentioned} as mentions, {first unread} as first_unread
-  from conversations c
-  join members mine on mine.conversation_id = c.conversation_id and mine.user_id = :user_id
- where c.conversation_id = any (:ids::uuid[]) and mine.state in ('invited', 'joined')"""),
-)
-
-list_latest_messages = many(
-    Message,
-    sql("""
-select {message latest}
-  from unnest(:ids::uuid[], :seqs::bigint[]) as place(id, seq)
-  join messages latest on latest.conversation_id = place.id and latest.seq = place.seq"""),
+# One conversation; an open one is known to all.
+find_seen = maybe(
+    SeenRow,
+    sql(
+        _SEEN.replace("{some}", "conversations c")
+        + " where c.conversation_id = :conversation_id and (c.access = 'open' or mine.state is not null)"
+    ),
 )
 
 count_unread = many(

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from tenfold.modules.chat.queries.fragments import sql
-from tenfold.modules.chat.shapes import ConversationRow, MemberRow, Standing
+from tenfold.modules.chat.shapes import MemberRow, Standing
 from tenfold.platform.db import many, maybe, one, run
 
 # Before a conversation is held, the member who changes is: sending takes the two locks in this order.
@@ -32,16 +32,6 @@ may_read = one(
 select exists (select from conversations c
                  join members mine on mine.conversation_id = c.conversation_id
                 where c.conversation_id = :conversation_id and mine.user_id = :user_id and {reads})"""),
-)
-
-find_conversation_for = maybe(
-    ConversationRow,
-    sql("""
-select {conversation c} from conversations c
- where c.conversation_id = :conversation_id
-   and (c.access = 'open' or exists (
-            select from members mine where mine.conversation_id = c.conversation_id and mine.user_id = :user_id
-               and mine.state in ('joined', 'invited')))"""),
 )
 
 # Whoever comes anew has nothing to read yet: their markers stand where the conversation stands.

@@ -40,10 +40,12 @@ with me as materialized (
 ){more}
 select conv.last_seq, conv.last_change, conv.kind, conv.one_id, conv.other_id, me.state from conv, me"""
 
-send_plain = maybe(
-    Sent,
-    _SEND.replace("{checks}", "").replace("{columns}", "").replace("{values}", "").replace("{more}", ""),
-)
+_PLAIN = _SEND.replace("{columns}", "").replace("{values}", "").replace("{more}", "")
+
+send_plain = maybe(Sent, _PLAIN.replace("{checks}", ""))
+
+# The same as a transaction of its own: nothing but telling may have to follow, as accepting would.
+send_alone = maybe(Sent, _PLAIN.replace("{checks}", "and me.state = 'joined'"))
 
 # What is answered must be there, and the root of a thread must not be an answer in another.
 send_linked = maybe(

@@ -1,0 +1,191 @@
+"""Conversations through the door: opened, joined, listed, put away, left."""
+
+import asyncio
+
+from tenfold.kit.refusals import Refusal
+from tenfold.modules.chat.actions.membership import join
+from tenfold.modules.chat.shapes import ChatPolicy
+from tests.house.lively import done
+from tests.modules.chat.talking import at, direct, group, history, id_of, say, seen, texts, unread
+from tests.world import Person, World
+
+
+async def titles(person: Person, shelf: str = "active") -> list[str | None]:
+    page = done(await person.get("/v1/conversations", params={"shelf": shelf}))
+    return [item["title"] or item["peer"]["handle"] for item in page["items"]]
+
+
+async def test_two_people_have_one_conversation_whoever_opens_it(world: World) -> None:
+    """Both press the button at the same time, and both are in the same room."""
+    answers = await asyncio.gather(
+        world.ana.put(f"/v1/users/{world.bob.id}/conversation"),
+        world.bob.put(f"/v1/users/{world.ana.id}/conversation"),
+    )
+    ids = {done(answer)["id"] for answer in answers}
+
+    again = done(await world.ana.put(f"/v1/users/{world.bob.id}/conversation"))
+
+    assert ids == {again["id"]}
+    assert again["mine"]["state"] == "joined"
+    assert again["peer"]["handle"] == "bob"
+
+
+async def test_a_stranger_waits_until_answered(world: World) -> None:
+    """What a stranger writes lies among the requests, where it can be read; an answer lets them in."""
+    conversation = await direct(world.ana, world.bob, accepted=False)
+    await say(world.ana, conversation, "do you remember me?")
+
+    assert await titles(world.bob) == []
+    assert await titles(world.bob, "requests") == ["ana"]
+    assert await texts(world.bob, conversation) == ["do you remember me?"]
+    await say(world.bob, conversation, "of course")
+
+    assert await titles(world.bob) == ["ana"]
+    assert (await seen(world.ana, conversation))["member_count"] == 2
+
+
+async def test_a_stranger_may_not_go_on_writing(world: World) -> None:
+    """A request is a knock, not a siege."""
+    conversation = await direct(world.ana, world.bob, accepted=False)
+    for turn in range(3):
+        await say(world.ana, conversation, f"knock {turn}")
+
+    answer = await world.ana.post(f"{at(conversation)}/messages", {"body": "open!"})
+
+    assert answer.code == "RequestIsWaiting"
+
+
+async def test_whom_one_follows_is_no_stranger(world: World) -> None:
+    """Their message is there at once."""
+    done(await world.bob.put(f"/v1/users/{world.ana.id}/follow"))
+
+    await say(world.ana, await direct(world.ana, world.bob, accepted=False))
+
+    assert await titles(world.bob) == ["ana"]
+
+
+async def test_a_group_is_for_those_who_come(world: World) -> None:
+    """Invited is not in: somebody else neither reads nor writes, and for them there is no such group."""
+    conversation = await group(world.ana, world.bob)
+    await say(world.ana, conversation)
+
+    assert (await world.eve.get(at(conversation))).code == "ConversationNotFound"
+    assert (await world.eve.get(f"{at(conversation)}/messages")).code == "ConversationNotFound"
+    assert (await world.eve.post(f"{at(conversation)}/messages", {"body": "hi"})).code == "ConversationNotFound"
+    assert (await world.eve.put(f"{at(conversation)}/membership")).code == "ConversationNotFound"
+    done(await world.ana.put(f"{at(conversation)}/members/{world.eve.id}"))
+
+    assert (await seen(world.eve, conversation))["mine"]["state"] == "invited"
+    assert (await world.eve.get(f"{at(conversation)}/messages")).code == "ConversationNotFound"
+    done(await world.eve.put(f"{at(conversation)}/membership"))
+
+    assert await texts(world.eve, conversation) == ["hello"]
+    assert await unread(world.eve, conversation) == 0
+    assert (await seen(world.eve, conversation))["member_count"] == 3
+
+
+async def test_who_was_removed_returns_only_when_invited(world: World) -> None:
+    """Also where everybody else may come."""
+    conversation = await group(world.ana, world.bob, access="open")
+    done(await world.ana.delete(f"{at(conversation)}/members/{world.bob.id}"))
+
+    assert (await world.bob.put(f"{at(conversation)}/membership")).code == "ConversationNotFound"
+    done(await world.eve.put(f"{at(conversation)}/membership"))
+    done(await world.ana.put(f"{at(conversation)}/members/{world.bob.id}"))
+    done(await world.bob.put(f"{at(conversation)}/membership"))
+
+    assert (await seen(world.ana, conversation))["member_count"] == 3
+
+
+async def test_roles_are_kept(world: World) -> None:
+    """Members change nothing, admins not their equals, and somebody always is the owner."""
+    conversation = await group(world.ana, world.bob, world.eve)
+    members = f"{at(conversation)}/members"
+
+    assert (await world.bob.patch(at(conversation), {"title": "Mine"})).code == "NeedsAnAdmin"
+    assert (await world.bob.delete(f"{members}/{world.eve.id}")).code == "NeedsAnAdmin"
+    assert (await world.ana.delete(f"{at(conversation)}/membership")).code == "LastOwner"
+    assert (await world.ana.patch(f"{members}/{world.ana.id}", {"role": "member"})).code == "LastOwner"
+    for person in (world.bob, world.eve):
+        done(await world.ana.patch(f"{members}/{person.id}", {"role": "admin"}))
+
+    assert (await world.bob.delete(f"{members}/{world.eve.id}")).code == "NeedsAnOwner"
+    assert (await world.bob.patch(at(conversation), {"title": "Ours"})).body["title"] == "Ours"
+    done(await world.ana.patch(f"{members}/{world.bob.id}", {"role": "owner"}))
+    done(await world.ana.delete(f"{at(conversation)}/membership"))
+
+    assert (await world.ana.get(at(conversation))).code == "ConversationNotFound"
+    notices = [item["notice"] for item in (await history(world.bob, conversation))["items"] if item.get("notice")]
+    assert [notice["type"] for notice in notices] == [
+        "member.joined",
+        "member.joined",
+        "conversation.titled",
+        "member.left",
+    ]
+
+
+async def test_a_full_group_takes_nobody(world: World) -> None:
+    """The cap holds when the last two places are asked for at once."""
+    conversation = await group(world.ana, access="open")
+    tight = ChatPolicy(group_cap=2)
+
+    async def come(person: Person) -> str:
+        try:
+            assert person.actor is not None
+            await world.db.transact(lambda tx: join(tx, person.actor, id_of(conversation), policy=tight))
+        except Refusal as refusal:
+            return refusal.code()
+        return "in"
+
+    assert sorted(await asyncio.gather(come(world.bob), come(world.eve))) == ["ConversationIsFull", "in"]
+
+
+async def test_a_list_is_by_the_latest_message_and_shelves_hold_the_rest(world: World) -> None:
+    """What is hidden returns with the next message; what is archived does not."""
+    one = await group(world.ana, world.bob, title="one")
+    two = await group(world.ana, world.bob, title="two")
+    await say(world.bob, one)
+
+    assert await titles(world.ana) == ["one", "two"]
+    done(await world.ana.put(f"{at(one)}/hide"))
+    done(await world.ana.put(f"{at(two)}/archive"))
+
+    assert await titles(world.ana) == []
+    assert await titles(world.ana, "hidden") == ["one"]
+    assert await titles(world.ana, "archived") == ["two"]
+    for conversation in (one, two):
+        await say(world.bob, conversation)
+
+    assert await titles(world.ana) == ["one"]
+    done(await world.ana.delete(f"{at(two)}/archive"))
+    assert await titles(world.ana) == ["two", "one"]
+
+
+async def test_totals_leave_the_muted_out(world: World) -> None:
+    """Mentions count all the same."""
+    loud = await group(world.ana, world.bob, title="loud")
+    quiet = await group(world.ana, world.bob, title="quiet")
+    done(await world.ana.put(f"{at(quiet)}/mute"))
+    await say(world.bob, loud)
+    await say(world.bob, quiet, mentions=[str(world.ana.id)])
+
+    assert done(await world.ana.get("/v1/me/unread")) == {
+        "conversations": 1,
+        "messages": 1,
+        "mentions": 1,
+        "requests": 0,
+    }
+
+
+async def test_settings_have_no_place_between_two_people(world: World) -> None:
+    """Nobody is invited, removed or promoted there, and nothing is titled."""
+    conversation = await direct(world.ana, world.bob)
+
+    answers = [
+        await world.ana.patch(at(conversation), {"title": "x"}),
+        await world.ana.put(f"{at(conversation)}/members/{world.eve.id}"),
+        await world.ana.delete(f"{at(conversation)}/members/{world.bob.id}"),
+        await world.ana.delete(f"{at(conversation)}/membership"),
+    ]
+
+    assert [answer.code for answer in answers] == ["ThisIsDirect"] * 4
