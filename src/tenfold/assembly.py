@@ -1,5 +1,6 @@
 """The table of contents: settings → platform → modules, by hand, in order. Nothing connects before `House.open`."""
 
+import asyncio
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -23,16 +24,17 @@ from tenfold.modules.identity import (
     Keyring,
     PasswordPolicy,
     Passwords,
+    Revocations,
     SubscriptionTokens,
-    attach,
-    catch_up,
 )
 from tenfold.modules.identity.manifest import module as identity
 from tenfold.platform.announcer import Announcer
 from tenfold.platform.audit.manifest import module as audit
 from tenfold.platform.bus import Bus
+from tenfold.platform.bus.listeners import stop
 from tenfold.platform.bus.manifest import module as bus
 from tenfold.platform.bus.postgres import PostgresBus
+from tenfold.platform.bus.redis import RedisBus
 from tenfold.platform.cache import Cache
 from tenfold.platform.cache.memory import MemoryCache
 from tenfold.platform.db import Database, Migrations, PoolSizes, Read, Source
@@ -62,12 +64,17 @@ from tenfold.platform.observe.health import Check, RoomToWrite, readiness
 from tenfold.platform.parts import Parts
 from tenfold.platform.realtime import Realtime
 from tenfold.platform.realtime.admission import Admission, AdmissionRules
+from tenfold.platform.realtime.broker import Broker
 from tenfold.platform.realtime.gateway import Gateway, GatewayRules
 from tenfold.platform.realtime.hub import Hub
 from tenfold.platform.realtime.lobby import Authenticated, Lobby, Permit, SessionRules
 from tenfold.platform.realtime.memory import MemoryPresence
+from tenfold.platform.realtime.presence import Presence
+from tenfold.platform.realtime.redis import RedisBroker
+from tenfold.platform.realtime.redis_presence import RedisPresence
 from tenfold.platform.realtime.relay import RelayedBroker
 from tenfold.platform.realtime.websocket import RealtimeEndpoint
+from tenfold.platform.redis import Address, Redis, RedisCluster
 from tenfold.settings import Settings
 
 MODULES: tuple[Module, ...] = (db, bus, jobs, audit, http, identity, feed, chat)
@@ -107,17 +114,12 @@ class House:
         if settings.database.url is None:
             self.db.before_writing = RoomToWrite(settings.data)
         self.migrations = add(Migrations, Migrations(self.db, migration_sources(modules)))
-        self.bus = add(Bus, PostgresBus(self.db))
+        self.redis = _redis(settings)
+        self.bus = add(Bus, RedisBus(self.redis) if self.redis else PostgresBus(self.db))
         self.cache = add(Cache, MemoryCache(settings.cache.max_bytes, clock=self.clock))
         self.cache.attach(self.bus)
         self.limits = add(Limits, MemoryLimits(self.clock))
-        broker = RelayedBroker(
-            self.bus,
-            speaks=not alone,
-            history_size=settings.realtime.history_size,
-            history_ttl=settings.realtime.history_ttl,
-        )
-        self.hub = Hub(broker, MemoryPresence())
+        self.hub = Hub(*self._engines(alone=alone))
         self.realtime = add(Realtime, self.hub)
         self.mailer = add(Mailer, mailer or _mailer(settings, self.clock))
         add(Exports, Exports({module.name: module.export for module in modules if module.export is not None}))
@@ -132,6 +134,7 @@ class House:
         add(Ties, FeedTies())
         add(Hints, Hints(self.db, self.realtime, chat_policy))
         self.lobby = add(Lobby, self._lobby())
+        self._keeping_up: asyncio.Task[None] | None = None
 
     async def open(self, *, migrate: bool = False) -> None:
         """Connect to the database and the bus, and learn what was revoked lately.
@@ -147,10 +150,13 @@ class House:
             )
         await self.bus.open()
         await self.hub.open()
-        await catch_up(self.db, self.tokens)
+        await self.revocations.open()
+        if self.bus.loses_in_silence:
+            self._keeping_up = asyncio.create_task(self.revocations.keep_up(), name="revocations")
 
     async def close(self) -> None:
         """Let go of everything that `open` took."""
+        await stop(self._keeping_up)
         await self.hub.close()
         await self.bus.close()
         await self.db.close()
@@ -228,6 +234,17 @@ class House:
         ask = functools.partial(readiness, self.db, self.migrations, self.settings.data)
         return await self.cache.get("readiness", "checks", ask, ttl=timedelta(seconds=1))
 
+    def _engines(self, *, alone: bool) -> tuple[Broker, Presence]:
+        """What carries live messages between processes and knows who is there: Redis, or the bus and each alone."""
+        numbers = self.settings.realtime
+        if self.redis is None:
+            broker = RelayedBroker(
+                self.bus, speaks=not alone, history_size=numbers.history_size, history_ttl=numbers.history_ttl
+            )
+            return broker, MemoryPresence()
+        broker = RedisBroker(self.redis, history_size=numbers.history_size, history_ttl=numbers.history_ttl)
+        return broker, RedisPresence(self.redis)
+
     def _add_identity(self) -> None:
         settings, add = self.settings, self.parts.add
         policy = add(IdentityPolicy, _identity_policy(settings))
@@ -247,7 +264,7 @@ class House:
             ),
         )
         add(Templates, Templates(mail_folders(self.modules), app=policy.app_name, home=policy.public_url))
-        attach(self.bus, self.tokens, realtime=self.hub, db=self.db)
+        self.revocations = Revocations(self.bus, self.tokens, realtime=self.hub, db=self.db)
         add(SubscriptionTokens, SubscriptionTokens(keyring, policy=policy, clock=self.clock))
 
     def _admission(self) -> Admission:
@@ -305,6 +322,19 @@ class FeedTies(Ties):
 def public_url(settings: Settings) -> str:
     """Where people reach the installation: as the settings say, or where it listens."""
     return settings.http.public_url or f"http://{settings.http.host}:{settings.http.port}"
+
+
+def _redis(settings: Settings) -> Redis | None:
+    """The Redis that the settings name. Raises `CannotStart` when its address cannot be read."""
+    named = settings.redis
+    if named.url is None:
+        return None
+    try:
+        address = Address.read(named.url.get_secret_value())
+    except ValueError as error:
+        raise CannotStart(f"redis.url cannot be read: {error}.") from None
+    kind = RedisCluster if named.cluster else Redis
+    return kind(address, prefix=named.prefix, patience=named.patience.total_seconds())
 
 
 def _pools(settings: Settings) -> PoolSizes:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tenfold.kit.refusals import NotSignedIn
-from tenfold.modules.identity import AccessTokens, IdentityPolicy, Keyring, attach, catch_up
+from tenfold.modules.identity import AccessTokens, IdentityPolicy, Keyring, Revocations, catch_up
 from tenfold.platform.bus.postgres import PostgresBus
 from tenfold.platform.realtime import Realtime
 from tests.modules.identity.people import deeds_on, renew
@@ -172,7 +172,7 @@ async def test_another_process_is_told_within_a_second(world: World) -> None:
     token = world.ana.token or ""
     other = another_process(world)
     bus = PostgresBus(world.db)
-    attach(bus, other, realtime=world.parts.get(Realtime), db=world.db)
+    Revocations(bus, other, realtime=world.parts.get(Realtime), db=world.db)
     await bus.open()
     try:
         assert other.authenticate(token).id == world.ana.id

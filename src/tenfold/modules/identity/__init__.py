@@ -1,7 +1,7 @@
 """Identity: who people are, and which of their devices may speak for them.
 
 Other modules see users as cards, and follow `UserHidden`, `UserShown` and `UserErased`. The assembly builds `Keyring`,
-`Passwords`, `AccessTokens` and `Guard`, and connects revocations with `attach` and `catch_up`.
+`Passwords`, `AccessTokens`, `Guard` and `Revocations`.
 """
 
 from tenfold.modules.identity.actions.accounts import sign_up
@@ -24,7 +24,7 @@ from tenfold.modules.identity.guard import Guard, card_tag
 from tenfold.modules.identity.keys import Keyring
 from tenfold.modules.identity.passwords import PasswordPolicy, Passwords
 from tenfold.modules.identity.permits import SubscriptionTokens
-from tenfold.modules.identity.revocation import attach, catch_up
+from tenfold.modules.identity.revocation import Revocations, catch_up
 from tenfold.modules.identity.rules.texts import without_addresses
 from tenfold.modules.identity.shapes import IdentityPolicy, SignedIn, SignIn, SignUp, UserCard
 from tenfold.modules.identity.tokens import AccessTokens
@@ -38,6 +38,7 @@ __all__ = [
     "PasswordPolicy",
     "Passwords",
     "ProfileChanged",
+    "Revocations",
     "RoleChanged",
     "SignIn",
     "SignUp",
@@ -51,7 +52,6 @@ __all__ = [
     "UserNotFound",
     "UserShown",
     "UserUnblocked",
-    "attach",
     "card_tag",
     "cards",
     "catch_up",

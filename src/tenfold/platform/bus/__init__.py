@@ -7,7 +7,7 @@ after a gap (`on_gap`). When its server is gone, only haste is lost, and the gap
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from tenfold.platform.db import Write
@@ -17,6 +17,9 @@ Listener = Callable[[Any], Awaitable[None] | None]
 
 class Bus(ABC):
     """Carries signals between processes; a process also hears its own. Payloads are JSON values."""
+
+    loses_in_silence: ClassVar[bool] = False
+    """Whether a signal of a commit may be lost without a gap being told: then its listeners also look by themselves."""
 
     @abstractmethod
     def listen(self, topic: str, listener: Listener) -> None:

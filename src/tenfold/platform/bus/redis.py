@@ -1,8 +1,8 @@
 """The Redis engine of the bus: one channel that every process subscribes to.
 
-A transaction's signals leave right after its commit, so they are lost if the process dies in that instant or Redis is
-gone; the commit never fails for them. Whoever must not miss one also reads what the database says, on a clock of its
-own (decision 0014).
+A transaction's signals leave right after its commit, which never waits for Redis nor fails with it. Those that could
+not leave are made good by a gap told to every process when Redis is back. Those of a process that dies in that instant
+are lost in silence: whoever must not miss one also reads the database, on a clock of its own (decision 0014).
 """
 
 import asyncio
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tenfold.platform.db import Write
 
 _CHANNEL = "!bus"
+_GAP = b"gap"
 _RETRY_AFTER = 0.5
 _SEND = Script("for i = 1, #ARGV do redis.call('SPUBLISH', KEYS[1], ARGV[i]) end return #ARGV")
 log = structlog.get_logger("tenfold.bus")
@@ -27,14 +28,17 @@ log = structlog.get_logger("tenfold.bus")
 class RedisBus(Listening):
     """Carries signals through Redis. The gap is told each time that the subscription has been made anew."""
 
+    loses_in_silence = True
+
     def __init__(self, redis: Redis) -> None:
         """Build it before Redis is opened."""
         super().__init__()
         self._redis = redis
         self._channel = redis.key(0, _CHANNEL)
         self._group = redis.group_of(0)
-        self._arrived: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._arrived: asyncio.Queue[bytes] = asyncio.Queue()
         self._is_due = asyncio.Event()
+        self._owes_gap = False
         self._tasks: list[asyncio.Task[None]] = []
         self._sending: set[asyncio.Task[None]] = set()
         redis.hear(self._channel, lambda channel, message: self._arrived.put_nowait(message))
@@ -87,11 +91,13 @@ class RedisBus(Listening):
             await self._send(bodies)
         except (Unavailable, Refused) as error:
             log.warning("bus.not_sent", signals=len(bodies), error=str(error))
+            self._owes_gap = True
+            self._is_due.set()
 
     async def _deliver(self) -> None:
         while True:
             message = await self._arrived.get()
-            if message is None:
+            if message == _GAP:
                 await self._tell_of_gap()
             else:
                 topic, payload = msgspec.json.decode(message)
@@ -102,14 +108,18 @@ class RedisBus(Listening):
             await self._is_due.wait()
             self._is_due.clear()
             if await self._subscribe():
-                self._arrived.put_nowait(None)
+                self._arrived.put_nowait(_GAP)
             else:
                 await asyncio.sleep(_RETRY_AFTER)
                 self._is_due.set()
 
     async def _subscribe(self) -> bool:
+        """Subscribe, and tell every process of the signals that could not leave here."""
         try:
             await self._redis.subscribe(self._group, [self._channel])
+            if self._owes_gap:
+                await self._send([_GAP])
+                self._owes_gap = False
         except Unavailable:
             return False
         except Refused as refusal:
