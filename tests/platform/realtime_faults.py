@@ -1,0 +1,134 @@
+"""What goes wrong between a hub and its neighbours, on purpose: a shaky line, a slow or absent broker, a ledger."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+from uuid import UUID
+
+from msgspec import Raw
+
+from tenfold.kit.actors import Actor
+from tenfold.kit.refusals import Unavailable
+from tenfold.platform.realtime import Channel, Replayed
+from tenfold.platform.realtime.broker import History, Receiver
+from tenfold.platform.realtime.memory import MemoryBroker
+from tenfold.platform.realtime.protocol import StreamPosition
+from tests.platform.realtime_world import everybody
+
+
+class Line:
+    """The way from a broker to one hub: what is under way arrives when a test says so, if at all."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self.receiver = receiver
+        self.under_way: list[tuple[str, int, str, Raw]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.receiver, name)
+
+    def received(self, channel: str, offset: int, epoch: str, data: Raw) -> None:
+        self.under_way.append((channel, offset, epoch, data))
+
+    def arrive(self, order: Sequence[int]) -> None:
+        """Let those with these places arrive, in this order, perhaps twice; the others are lost."""
+        arrived = [self.under_way[place % len(self.under_way)] for place in order if self.under_way]
+        self.under_way.clear()
+        for publication in arrived:
+            self.receiver.received(*publication)
+
+
+class ShakyBroker(MemoryBroker):
+    """A broker whose publications are lost, doubled and mixed up on their way to each hub; its calls take turns."""
+
+    loses_nothing: ClassVar[bool] = False
+
+    def __init__(self, **memory: Any) -> None:
+        super().__init__(**memory)
+        self.lines: list[Line] = []
+        self.is_away = False
+
+    def attach(self, receiver: Receiver) -> None:
+        self.lines.append(Line(receiver))
+        super().attach(self.lines[-1])  # pyright: ignore[reportArgumentType]
+
+    async def publish(self, channels: Sequence[str], data: Raw) -> None:
+        await self._turn()
+        await super().publish(channels, data)
+
+    async def route(self, channels: Sequence[str], data: Raw, *, offset: int = 0) -> None:
+        await self._turn()
+        await super().route(channels, data, offset=offset)
+
+    async def subscribe(self, channels: Sequence[str]) -> None:
+        await self._turn()
+
+    async def positions(self, channels: Sequence[str]) -> list[StreamPosition]:
+        await self._turn()
+        return await super().positions(channels)
+
+    async def history(
+        self, channel: str, since: StreamPosition | None = None, *, limit: int = -1, reverse: bool = False
+    ) -> History:
+        await self._turn()
+        return await super().history(channel, since, limit=limit, reverse=reverse)
+
+    async def begin_anew(self, channels: Sequence[str] | None) -> None:
+        await self._turn()
+        await super().begin_anew(channels)
+
+    async def signal(self, data: Raw) -> None:
+        await self._turn()
+        await super().signal(data)
+
+    def flow(self) -> None:
+        """Let everything arrive, in order."""
+        for line in self.lines:
+            line.arrive(range(len(line.under_way)))
+
+    async def _turn(self) -> None:
+        await asyncio.sleep(0)
+        if self.is_away:
+            raise Unavailable
+
+
+@dataclass
+class Ledger:
+    """What a database knows of durable channels: changes of things, numbered; read as the newest state of each."""
+
+    changes: dict[UUID, list[tuple[str, int]]] = field(default_factory=dict)
+    reads: int = 0
+    asked: list[int] = field(default_factory=list)
+    keeps: int | None = None
+    """How many of the newest changes can be replayed; None: all."""
+
+    def write(self, room_id: UUID, thing: str, value: int) -> int:
+        """Change a thing; the number of the change."""
+        changes = self.changes.setdefault(room_id, [])
+        changes.append((thing, value))
+        return len(changes)
+
+    def state(self, room_id: UUID) -> dict[str, int]:
+        return dict(self.changes.get(room_id, []))
+
+    def channel(self, **more: Any) -> Channel:
+        return Channel("ledger:{room_id}", everybody, replay=self.replay, positions=self.positions, **more)
+
+    async def replay(self, actor: Actor | None, since: int, limit: int, room_id: UUID) -> Replayed | None:
+        await asyncio.sleep(0)
+        self.reads += 1
+        changes = self.changes.get(room_id, [])
+        if self.keeps is not None and since < len(changes) - self.keeps:
+            return None
+        newest = {thing: number for number, (thing, _) in enumerate(changes, 1)}
+        told = [
+            (number, {"thing": thing, "value": value})
+            for number, (thing, value) in enumerate(changes, 1)
+            if number > since and newest[thing] == number
+        ]
+        return Replayed(told[:limit], len(changes))
+
+    async def positions(self, ids: Sequence[UUID]) -> dict[UUID, int]:
+        await asyncio.sleep(0)
+        self.asked.append(len(ids))
+        return {id_: len(self.changes[id_]) for id_ in ids if id_ in self.changes}
