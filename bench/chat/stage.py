@@ -31,7 +31,6 @@ _FRESH = timedelta(days=1)  # later, the oldest messages would begin to move int
 LIMITS = {
     "TENFOLD_LIMITS__TIERS": ",".join([_PLENTY] * 6),
     "TENFOLD_LIMITS__ANONYMOUS": _PLENTY,
-    "TENFOLD_LIMITS__EXTRAS": "{}",
 }
 """Limits that nobody reaches: the generator is one machine that plays a thousand people at once."""
 
