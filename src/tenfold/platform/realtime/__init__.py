@@ -48,6 +48,10 @@ class Realtime(ABC):
         """
 
     @abstractmethod
+    def expire(self, user_ids: Iterable[UUID]) -> None:
+        """Close the connections that these users have to this process: they come back, with a new token."""
+
+    @abstractmethod
     async def unsubscribe(self, user_id: UUID, channel: str) -> None:
         """End a user's subscriptions to a channel, in every process, those included that are just being opened."""
 

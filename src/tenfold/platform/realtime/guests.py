@@ -6,11 +6,21 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
+import msgspec
+
 from tenfold.platform.observe import metrics
 from tenfold.platform.realtime.topics import Listener
 
 AT_ONCE = 2000
 """How many connections hear what is for everyone in one step of the event loop; others get their turn between."""
+
+
+class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one process tells the others: close these connections, or with a channel, end these users' subscriptions."""
+
+    session_ids: list[UUID] = []
+    user_ids: list[UUID] = []
+    channel: str = ""
 
 
 class Door:

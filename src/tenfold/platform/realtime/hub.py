@@ -18,8 +18,8 @@ from tenfold.kit.refusals import Unavailable
 from tenfold.platform.observe import metrics
 from tenfold.platform.realtime import EVERYONE, Realtime, user_channel
 from tenfold.platform.realtime.broker import Broker
-from tenfold.platform.realtime.codes import FORCE_DISCONNECT
-from tenfold.platform.realtime.guests import Guests, Spreader
+from tenfold.platform.realtime.codes import CONNECTION_EXPIRED, FORCE_DISCONNECT
+from tenfold.platform.realtime.guests import Guests, Signal, Spreader
 from tenfold.platform.realtime.kinds import Kinds
 from tenfold.platform.realtime.mending import AWAY, Mender
 from tenfold.platform.realtime.presence import Presence, Present
@@ -32,14 +32,6 @@ log = structlog.get_logger(__name__)
 
 MOST_UNHEARD = 10_000
 DURABLE_EPOCH = "1"
-
-
-class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one process tells the others: close these connections, or with a channel, end these users' subscriptions."""
-
-    session_ids: list[UUID] = []
-    user_ids: list[UUID] = []
-    channel: str = ""
 
 
 class Hub(Realtime):
@@ -118,12 +110,12 @@ class Hub(Realtime):
 
     async def publish_ephemeral(self, channels: Iterable[str], data: object) -> None:
         """Tell those who listen right now."""
-        await self.say(self.broker.listening(channels), _news_of(encode_data(data)))
+        names = self.broker.listening(channels)
+        if names:
+            await self.say(names, _news_of(encode_data(data)))
 
     async def say(self, channels: Sequence[str], news: Raw) -> None:
         """Have the listeners of these channels, in every process, hear a push that has no offset."""
-        if not channels:
-            return
         metrics.publications.inc(len(channels))
         try:
             await self.broker.route(channels, news)
@@ -143,6 +135,12 @@ class Hub(Realtime):
         self._obey(signal)
         if everywhere:
             await self._send(signal)
+
+    def expire(self, user_ids: Iterable[UUID]) -> None:
+        """Close the connections that these users have here, as if their tokens had ended."""
+        for user_id in user_ids:
+            for listener in tuple(self._topics.get(user_channel(user_id)) or ()):
+                listener.end(CONNECTION_EXPIRED)
 
     async def unsubscribe(self, user_id: UUID, channel: str) -> None:
         """End a user's subscriptions to a channel in every process, and those that are just being opened."""
