@@ -130,7 +130,7 @@ class House:
 
         self._add_identity()
         add(FeedPolicy, FeedPolicy(**settings.feed.model_dump()))
-        chat_policy = add(ChatPolicy, ChatPolicy())
+        chat_policy = add(ChatPolicy, ChatPolicy(**settings.chat.model_dump()))
         add(Ties, FeedTies())
         add(Hints, Hints(self.db, self.realtime, chat_policy))
         self.lobby = add(Lobby, self._lobby())

@@ -123,3 +123,37 @@ class Feed(Section):
     following_cap: int = Field(default=5_000, ge=1, description="People that one may follow at most.")
     public_cap: int = Field(default=10_000, ge=20, description="Posts that the public timeline reaches back.")
     grave: Span = Field(default=timedelta(days=30), description="How long the emptied row of a deleted post is kept.")
+
+
+class Chat(Section):
+    """Conversations and their messages."""
+
+    group_cap: int = Field(default=1_000, ge=2, le=10_000, description="People in a group at most.")
+    conversations_cap: int = Field(default=5_000, ge=1, description="Conversations that one may be in at most.")
+    hint_every: Span = Field(
+        default=timedelta(seconds=1), description="How often, at most, a group's other members are told of messages."
+    )
+    replay_cap: int = Field(
+        default=1_000,
+        ge=1,
+        le=10_000,
+        description="Changes that a client recovers at once; one that missed more reads them page by page.",
+    )
+    reaction_kinds: int = Field(default=20, ge=1, le=200, description="Different reactions that one message may have.")
+    pins: int = Field(default=50, ge=1, le=1_000, description="Pinned messages in one conversation.")
+    request_messages: int = Field(
+        default=3, ge=1, le=100, description="Messages that a stranger may write before being accepted."
+    )
+    search_reach: int = Field(
+        default=200, ge=1, le=5_000, description="Conversations, the latest, that a search looks into."
+    )
+    acquainted_in: int = Field(
+        default=100, ge=0, le=10_000, description="Members of a group up to which they see each other's presence."
+    )
+    idle_after: Span = Field(
+        default=timedelta(minutes=5), description="How long after the last sign of life somebody connected is idle."
+    )
+    archive_after: Span = Field(
+        default=timedelta(days=30), description="The age at which messages move to the archive."
+    )
+    batch: int = Field(default=1_000, ge=1, le=100_000, description="Rows that a job moves or deletes at once.")

@@ -6,7 +6,7 @@ from pydantic import Field, PrivateAttr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tenfold.settings.ground import Cache, Database, Gateway, Http, Jobs, Limits, Log, Mail, Realtime, Redis, Traces
-from tenfold.settings.product import Feed, Identity, Passwords, Tokens
+from tenfold.settings.product import Chat, Feed, Identity, Passwords, Tokens
 from tenfold.settings.values import Folder
 
 PREFIX = "TENFOLD_"
@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     passwords: Passwords = Field(default_factory=Passwords)
     identity: Identity = Field(default_factory=Identity)
     feed: Feed = Field(default_factory=Feed)
+    chat: Chat = Field(default_factory=Chat)
     log: Log = Field(default_factory=Log)
     traces: Traces = Field(default_factory=Traces)
 
