@@ -8,6 +8,7 @@ import pwd
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -185,6 +186,13 @@ def _command_lines() -> Iterator[tuple[int, str]]:
             words = (folder / "cmdline").read_text(errors="replace")
             if words:
                 yield int(folder.name), words
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def until(holds: Any, *, seconds: float = 10.0) -> bool:
