@@ -135,9 +135,8 @@ def url_of(address: Address) -> str:
 
 
 def children_of(process: "subprocess.Popen[str]") -> list[int]:
-    """The processes that a process has started, those that have ended left out."""
-    pids = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [int(pid) for pid in pids if (Path("/proc") / pid / "cmdline").read_text()]
+    """The processes that a process has started and not yet laid to rest."""
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
 def opened_rooms(client: httpx2.Client, people: dict[str, Person]) -> dict[str, list[str]]:
