@@ -26,8 +26,7 @@ async def changes_since(
         return None
     if since >= here.last_change:
         return [], here.last_change
-    # One more row than is told: the last change told must be whole.
-    asked = {"conversation_id": conversation_id, "since": since, "limit": limit + 1}
+    asked = {"conversation_id": conversation_id, "since": since, "limit": limit}
     kept = {**asked, "first_seq": here.first_seq}
     rows: list[Row] = []
     rows += await replay.list_changed_messages(tx, **kept, floor=here.last_seq - (here.last_change - since))
@@ -45,9 +44,14 @@ async def positions_of(tx: Read, ids: Sequence[UUID]) -> dict[UUID, int]:
 
 
 def _in_order(rows: list[Row], limit: int) -> list[Change]:
-    rows.sort(key=_number)
+    rows.sort(key=_place)
     changes = [_change(number, touched) for number, touched in groupby(rows, key=_number)]
     return changes[:limit]
+
+
+def _place(row: Row) -> tuple[int, int]:
+    """By the change, then by the message, wherever it was kept."""
+    return row.change_no, row.seq if isinstance(row, Message) else 0
 
 
 def _number(row: Row) -> int:

@@ -59,7 +59,7 @@ create table members (
     change_no bigint not null default 0,
     primary key (conversation_id, user_id)
 ) with (fillfactor = 70);
-create index members_changed on members (conversation_id, change_no);
+create index members_changed on members (conversation_id, change_no) where change_no > 0;
 
 -- The same membership at the person's home, with what they decided for themselves. A conversation hidden at
 -- `hidden_seq` is shown again when a later message comes.

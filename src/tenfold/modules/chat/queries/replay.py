@@ -5,7 +5,8 @@ from tenfold.modules.chat.shapes import MemberRow, Message
 from tenfold.platform.db import many
 
 # As many messages as there were changes since can be new at most, so the new ones are the end of the conversation, and
-# the ones that changed have an index of their own. Callers give `floor = last_seq - (last_change - since)`.
+# the ones that changed have an index of their own. No two rows of one half have the same change, so with `limit` of each
+# the first `limit` changes are whole: an answer in a thread and its root are touched by one change. Callers give `floor = last_seq - (last_change - since)`.
 list_changed_messages = many(
     Message,
     sql("""
@@ -17,8 +18,7 @@ select {message said} from (
      union all
     (select * from messages
       where conversation_id = :conversation_id and seq >= :first_seq and change_no > :since and revision > 0
-      order by change_no limit :limit)) said
- order by said.change_no limit :limit"""),
+      order by change_no limit :limit)) said"""),
 )
 
 # Messages that moved to the archive: looked for only when one of them has changed since.
@@ -35,6 +35,6 @@ list_changed_members = many(
     MemberRow,
     sql("""
 select {member person} from members person
- where person.conversation_id = :conversation_id and person.change_no > :since
+ where person.conversation_id = :conversation_id and person.change_no > :since and person.change_no > 0
  order by person.change_no limit :limit"""),
 )
