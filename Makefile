@@ -19,11 +19,11 @@ install-dev: ## The same, with what tests and checks need
 	@sh scripts/install.sh requirements-dev.lock
 
 test: install-dev ## Everything, on real servers
-	@sh scripts/packages.sh postgresql-15
+	@sh scripts/packages.sh postgresql-15 redis-server
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-postgres-15: install-dev ## What touches the database, on the distribution's Postgres 15
-	@sh scripts/packages.sh postgresql-15
+	@sh scripts/packages.sh postgresql-15 redis-server
 	@TENFOLD_TEST_POSTGRES=15 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests/platform tests/modules $(ARGS)
 
 check: lint types laws test test-postgres-15 ## Lint, types, import laws and all tests: what CI runs

@@ -54,12 +54,15 @@ class Revocations:
         while True:
             await asyncio.sleep(KEEP_UP_EVERY * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
             try:
-                missed = await catch_up(self._db, self._tokens, since=self._since)
-                await self._end(missed)
+                await self.look()
             except Exception as error:  # a boundary: the next look finds what this one did not
                 log.warning("revocations.not_read", error=str(error))
-            else:
-                self._note(missed)
+
+    async def look(self) -> None:
+        """Read what was revoked since the last look, and end the connections that it concerns."""
+        missed = await catch_up(self._db, self._tokens, since=self._since)
+        await self._end(missed)
+        self._note(missed)
 
     async def _on_revoked(self, payload: Any) -> None:
         session_ids = [UUID(text) for text in payload["session_ids"]]
