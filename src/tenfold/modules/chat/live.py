@@ -36,11 +36,11 @@ async def welcome(actor: Actor, conversation_id: UUID, *, db: Database) -> Welco
 
 
 async def replay(
-    actor: Actor | None, conversation_id: UUID, since: int, limit: int, *, db: Database, policy: ChatPolicy
+    actor: Actor | None, conversation_id: UUID, since: int, limit: int, *, db: Database
 ) -> Replayed | None:
     """Everything that changed after `since`, as it is now, in the order of the changes."""
     async with db.read(snapshot=True) as tx:
-        found = await changes_since(tx, conversation_id, since, limit=min(limit, policy.replay_cap))
+        found = await changes_since(tx, conversation_id, since, limit=limit)
     if found is None:
         return None
     changes, offset = found

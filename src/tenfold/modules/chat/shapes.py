@@ -34,7 +34,6 @@ class ChatPolicy:
 
     `group_cap`: people in a group at most. `conversations_cap`: conversations one may be in at most.
     `hint_every`: how often, at most, the other members of a group are told that it has changed.
-    `replay_cap`: changes that a client may recover at most; one that missed more loads the conversation afresh.
     `reaction_kinds`: different reactions to one message. `pins`: pinned messages in one conversation.
     `request_messages`: what a stranger may write before they are accepted.
     `search_reach`: conversations, the latest, that a search looks into. `acquainted_in`: members of a group that makes
@@ -45,7 +44,6 @@ class ChatPolicy:
     group_cap: int = 1_000
     conversations_cap: int = 5_000
     hint_every: timedelta = timedelta(seconds=1)
-    replay_cap: int = 1_000
     reaction_kinds: int = 20
     pins: int = 50
     request_messages: int = 3
@@ -282,7 +280,7 @@ class Conversation(msgspec.Struct, frozen=True):
     mine: Mine | None
 
 
-class Change(msgspec.Struct, frozen=True, omit_defaults=True):
+class Change(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="conversation.change"):
     """What a durable publication on `conversation:{id}` carries: the rows that a change touched, as they are now.
 
     A client that puts each in the place of what it had under the same `seq` or `user_id` has the present state, also
@@ -293,7 +291,6 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     messages: list[Message] = []
     members: list[MemberRow] = []
     conversation: ConversationRow | None = None
-    type: Literal["conversation.change"] = msgspec.field(default="conversation.change")
 
 
 class Marker(msgspec.Struct, frozen=True):
