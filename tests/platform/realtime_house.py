@@ -84,8 +84,10 @@ async def on_picows(world: RealtimeWorld, admission: Admission, **options: Any) 
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         await gateway.open(listener)
-        yield House(world, gateway, listener.getsockname()[1], cut)
-        await gateway.drain(timedelta())
+        try:
+            yield House(world, gateway, listener.getsockname()[1], cut)
+        finally:
+            await gateway.drain(timedelta())
 
 
 TRANSPORTS: dict[str, Callable[..., AbstractAsyncContextManager[House]]] = {

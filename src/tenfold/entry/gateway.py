@@ -26,7 +26,7 @@ FILES_KEPT = 512
 """Open files of a process that are not for sockets: databases, logs, and room to refuse whoever comes beyond."""
 
 _BACKLOG = 4096
-_KEPT_EVERY = 10.0
+_KEPT_EVERY = 30.0
 # An idle connection is some twenty objects that never are garbage: the oldest generation is looked through rarely.
 _GC_THRESHOLDS = (20_000, 50, 1_000)
 _STOP_MARGIN = timedelta(seconds=20)

@@ -112,7 +112,7 @@ class Gateway:
                 if connection.session is not None:
                     connection.session.end(SHUTDOWN)
             if tick + 1 < ticks:
-                await asyncio.sleep(_TICK)
+                await asyncio.sleep(spread.total_seconds() / ticks)
         for _ in range(int(self.rules.close_timeout / _TICK) + 1):
             if not self._accepted:
                 break
