@@ -15,7 +15,7 @@ from tenfold.platform.http.answers import Answer
 from tenfold.platform.http.doors import Client, Door
 from tenfold.platform.http.gate import Gate, refuse_when_spent
 from tenfold.platform.http.plan import Plan, plan_of
-from tenfold.platform.http.problems import CONTENT_TYPE, InternalError, document
+from tenfold.platform.http.problems import CONTENT_TYPE, InternalError, UnknownPath, document
 from tenfold.platform.http.requests import ClientGone, decode_body, decode_query, must_fit, read_body
 from tenfold.platform.limits.headers import limit_fields
 from tenfold.platform.observe.logs import identify_actor
@@ -25,6 +25,7 @@ log = structlog.get_logger("tenfold.http")
 Asker = tuple[Actor | None, Client]
 _PRIVATE = (b"cache-control", b"private, no-cache")
 _NO_STORE = (b"cache-control", b"no-store")
+_BEYOND = 10**18  # a number of a path that no row can have
 _BEARER = (b"www-authenticate", b"Bearer")
 
 
@@ -131,6 +132,8 @@ class Endpoint:
     def _arguments(self, parameters: dict[str, Any], query: bytes) -> dict[str, Any]:
         plan = self.plan
         arguments: dict[str, Any] = {name: parameters[name] for name in plan.path}
+        if any(isinstance(value, int) and abs(value) >= _BEYOND for value in arguments.values()):
+            raise UnknownPath
         if plan.query_names or query:
             values = decode_query(query, plan.query)
             for name in plan.query_names:
