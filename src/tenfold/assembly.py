@@ -68,11 +68,11 @@ from tenfold.platform.realtime.broker import Broker
 from tenfold.platform.realtime.gateway import Gateway, GatewayRules
 from tenfold.platform.realtime.hub import Hub
 from tenfold.platform.realtime.lobby import Authenticated, Lobby, Permit, SessionRules
-from tenfold.platform.realtime.memory import MemoryPresence
 from tenfold.platform.realtime.presence import Presence
 from tenfold.platform.realtime.redis import RedisBroker
 from tenfold.platform.realtime.redis_presence import RedisPresence
 from tenfold.platform.realtime.relay import RelayedBroker
+from tenfold.platform.realtime.relay_presence import RelayedPresence
 from tenfold.platform.realtime.websocket import RealtimeEndpoint
 from tenfold.platform.redis import Address, Redis, RedisCluster
 from tenfold.settings import Settings
@@ -119,7 +119,7 @@ class House:
         self.cache = add(Cache, MemoryCache(settings.cache.max_bytes, clock=self.clock))
         self.cache.attach(self.bus)
         self.limits = add(Limits, MemoryLimits(self.clock))
-        self.hub = Hub(*self._engines(alone=alone))
+        self.hub = Hub(*self._engines(alone=alone), durable_epoch=settings.realtime.epoch)
         self.realtime = add(Realtime, self.hub)
         self.mailer = add(Mailer, mailer or _mailer(settings, self.clock))
         add(Exports, Exports({module.name: module.export for module in modules if module.export is not None}))
@@ -235,13 +235,13 @@ class House:
         return await self.cache.get("readiness", "checks", ask, ttl=timedelta(seconds=1))
 
     def _engines(self, *, alone: bool) -> tuple[Broker, Presence]:
-        """What carries live messages between processes and knows who is there: Redis, or the bus and each alone."""
+        """What carries live messages between processes and knows who is there: Redis, or the bus."""
         numbers = self.settings.realtime
         if self.redis is None:
             broker = RelayedBroker(
                 self.bus, speaks=not alone, history_size=numbers.history_size, history_ttl=numbers.history_ttl
             )
-            return broker, MemoryPresence()
+            return broker, RelayedPresence(self.bus, speaks=not alone)
         broker = RedisBroker(self.redis, history_size=numbers.history_size, history_ttl=numbers.history_ttl)
         return broker, RedisPresence(self.redis)
 

@@ -10,20 +10,22 @@ import pytest
 
 from tenfold.kit.ids import new_id
 from tenfold.kit.refusals import Unavailable
+from tenfold.platform.bus.memory import MemoryBus
 from tenfold.platform.realtime import memory, redis_presence
 from tenfold.platform.realtime.memory import MemoryPresence
 from tenfold.platform.realtime.presence import Attendance, Presence, Present
 from tenfold.platform.realtime.redis_presence import RedisPresence
+from tenfold.platform.realtime.relay_presence import RelayedPresence
 from tests.platform.redis_world import client_of, fresh_prefix
 from tests.redis import RedisServer
 
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(params=["memory", "redis", "redis cluster"])
+@pytest.fixture(params=["memory", "relayed", "redis", "redis cluster"])
 async def presence(request: pytest.FixtureRequest) -> AsyncIterator[Presence]:
-    if request.param == "memory":
-        yield MemoryPresence()
+    if request.param in ("memory", "relayed"):
+        yield MemoryPresence() if request.param == "memory" else RelayedPresence(MemoryBus())
         return
     server = request.getfixturevalue("redis_server" if request.param == "redis" else "redis_cluster")
     redis = client_of(server, fresh_prefix())

@@ -112,6 +112,12 @@ class Realtime(Section):
 
     history_size: int = Field(default=100, ge=0, le=100_000, description="Publications that a channel remembers.")
     history_ttl: Span = Field(default=timedelta(minutes=5), description="How long a channel remembers them.")
+    epoch: str = Field(
+        default="1",
+        min_length=1,
+        max_length=100,
+        description="The name of the database's data to clients; after a restore from a backup, give it another.",
+    )
     channels: int = Field(default=128, ge=1, le=10_000, description="Channels that one connection may listen to.")
     ping: Span = Field(default=timedelta(seconds=25), description="How often the server pings an idle client.")
     queue: Size = Field(

@@ -167,18 +167,31 @@ class MemoryPresence(Presence):
     async def release(self, node: str) -> None:
         """Give up a node's lease and its entries."""
         self._leases.pop(node, None)
-        self._drop(lambda entry: entry.node == node, self._now())
+        self.drop(node)
 
     async def sweep(self) -> list[str]:
         """Remove the entries of nodes whose lease has run out."""
         dead = {node: until for node, until in self._leases.items() if until <= self._now()}
         for node in dead:
             del self._leases[node]
-        return [
-            channel
-            for node, until in dead.items()
-            for channel in self._drop(lambda entry, node=node: entry.node == node, until)
-        ]
+        return [channel for node, until in dead.items() for channel in self.drop(node, until)]
+
+    @property
+    def nodes(self) -> list[str]:
+        """Every node that holds a lease, or did lately."""
+        return list(self._leases)
+
+    def entries_of(self, node: str) -> list[tuple[str, Present]]:
+        """The entries of a node, by channel."""
+        return [(channel, entry) for channel in self._entries for entry in self._all(channel) if entry.node == node]
+
+    def drop(self, node: str, moment: float | None = None) -> list[str]:
+        """Remove the entries of a node; its users were active until this moment (now). The channels they were in."""
+        unwanted = self.entries_of(node)
+        for channel, entry in unwanted:
+            self._remove(channel, entry.client)
+            self._note(entry.user_id, self._now() if moment is None else moment)
+        return list(dict.fromkeys(channel for channel, _ in unwanted))
 
     def _alive(self, channel: str) -> list[Present]:
         return [entry for entry in self._all(channel) if self._leases.get(entry.node, 0.0) > self._now()]
@@ -199,13 +212,6 @@ class MemoryPresence(Presence):
         if not there:
             del self._entries[channel]
         return True
-
-    def _drop(self, is_unwanted: Callable[[Present], bool], moment: float) -> list[str]:
-        unwanted = [(channel, entry) for channel in self._entries for entry in self._all(channel) if is_unwanted(entry)]
-        for channel, entry in unwanted:
-            self._remove(channel, entry.client)
-            self._note(entry.user_id, moment)
-        return list(dict.fromkeys(channel for channel, _ in unwanted))
 
     def _note(self, user_id: UUID, moment: float) -> None:
         self._left.pop(user_id, None)

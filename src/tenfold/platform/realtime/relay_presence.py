@@ -1,0 +1,119 @@
+"""Presence of an installation of several processes without a server for it: each keeps the whole table, and relays.
+
+What a process writes goes over the bus to the others. One that hears of a node it has no entries of (it has just
+started, or something was lost) asks it for all of them; so every table is right a few seconds after any mishap.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from tenfold.kit.refusals import Unavailable
+from tenfold.platform.bus import Bus
+from tenfold.platform.realtime.memory import MemoryPresence
+from tenfold.platform.realtime.presence import Present
+
+TOPIC = "presence"
+ENTRIES_PER_SIGNAL = 30
+"""A bus carries little in one signal at ease (Postgres: 8000 bytes), and an entry takes about 230 of them."""
+
+log = structlog.get_logger(__name__)
+
+Entries = Sequence[tuple[str, Present]]
+
+
+class _Said(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a node tells the others of itself; whatever it says renews its lease. With `asks`: tell all of that node.
+
+    `missed` says that something before it was lost.
+    """
+
+    node: str
+    asks: str = ""
+    missed: bool = False
+    releases: bool = False
+    came: list[tuple[str, Present]] = []
+    left: list[tuple[str, Present]] = []
+
+
+class RelayedPresence(MemoryPresence):
+    """One per process. It writes and answers from its own table; while the bus is away the others lag behind."""
+
+    def __init__(self, bus: Bus, *, speaks: bool = True, **memory: Any) -> None:
+        """Listens to the bus, so build it before the bus is opened. One that does not speak still hears the others."""
+        super().__init__(**memory)
+        self._bus = bus
+        self._speaks = speaks
+        self._has_missed = False
+        self._own = ""
+        self._doubted: set[str] = set()
+        bus.listen(TOPIC, self._hear)
+        bus.on_gap(self._doubt)
+
+    async def enter(self, entries: Entries) -> None:
+        """Write entries here and elsewhere."""
+        await super().enter(entries)
+        for part in _parts(entries):
+            await self._say(came=part)
+
+    async def leave(self, entries: Entries) -> None:
+        """Remove entries here and elsewhere."""
+        await super().leave(entries)
+        for part in _parts(entries):
+            await self._say(left=part)
+
+    async def renew(self, node: str) -> bool:
+        """Hold the lease of this process's node, here and elsewhere."""
+        self._own = node
+        was_held = await super().renew(node)
+        await self._say()
+        return was_held
+
+    async def release(self, node: str) -> None:
+        """Give up the lease of this process's node and its entries, here and elsewhere."""
+        await super().release(node)
+        await self._say(releases=True)
+
+    async def _say(self, **content: Any) -> None:
+        if not self._speaks:
+            return
+        said = _Said(self._own, missed=self._has_missed, **content)
+        try:
+            await self._bus.send(TOPIC, msgspec.to_builtins(said))
+        except (Unavailable, OSError) as error:
+            self._has_missed = True
+            log.info("realtime.presence_not_relayed", error=str(error))
+        else:
+            self._has_missed = False
+
+    async def _hear(self, payload: Any) -> None:
+        said = msgspec.convert(payload, _Said)
+        if said.node == self._own:
+            return
+        if said.asks == self._own:
+            for part in _parts(self.entries_of(self._own)):
+                await self._say(came=part)
+        elif said.releases:
+            await super().release(said.node)
+        elif said.node:
+            await self._learn(said)
+
+    async def _learn(self, said: _Said) -> None:
+        """Do in this table what another node did in its own; ask for everything when that may not be enough."""
+        is_known = await super().renew(said.node) and not said.missed and said.node not in self._doubted
+        if not is_known:
+            self._doubted.discard(said.node)
+            self.drop(said.node)
+            await self._say(asks=said.node)
+        await super().leave(said.left)
+        await super().enter(said.came)
+
+    def _doubt(self) -> None:
+        """Signals were lost: ask every other node for all that it has when it next says something."""
+        self._doubted.update(self.nodes)
+
+
+def _parts(entries: Entries) -> list[Entries]:
+    return [entries[start : start + ENTRIES_PER_SIGNAL] for start in range(0, len(entries), ENTRIES_PER_SIGNAL)]
