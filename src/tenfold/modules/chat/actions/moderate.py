@@ -96,9 +96,9 @@ async def _hold(tx: Write, conversation: ConversationRow, message: Message, hold
 
 async def _delete(tx: Write, conversation: ConversationRow, message: Message, _: UUID) -> None:
     """Empty a message for good, also one that was held back."""
-    await moderation.release_message(tx, conversation_id=conversation.id, seq=message.seq)
-    await messages.clear_message(tx, conversation_id=conversation.id, seq=message.seq)
-    if message.deleted_at is None:
+    held = await moderation.release_message(tx, conversation_id=conversation.id, seq=message.seq)
+    if held is not None or message.deleted_at is None:
+        await messages.clear_message(tx, conversation_id=conversation.id, seq=message.seq)
         await _empty(tx, conversation, msgspec.structs.replace(message, reactions=None))
 
 
