@@ -33,6 +33,7 @@ class RedisServer:
         self._options = (*options, "--appendonly", "yes", "--appendfsync", "no") if keep else options
         if config:
             (self.folder / "nodes.conf").write_text(config)
+        self.password: tuple[str, str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -42,7 +43,8 @@ class RedisServer:
 
     def client(self) -> "redis.Redis":
         """A plain client, for looking from outside."""
-        return redis.Redis(port=self.port, decode_responses=True)
+        user, password = self.password or (None, None)
+        return redis.Redis(port=self.port, username=user, password=password, decode_responses=True)
 
     def start(self) -> None:
         """Start, or start again with what the folder holds, and wait until it answers."""

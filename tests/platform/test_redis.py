@@ -1,0 +1,167 @@
+"""Connections to Redis: addresses, signing in, who waits for what, and what is never shown."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec import Raw
+
+from tenfold.kit.refusals import Unavailable
+from tenfold.platform.realtime.redis import RedisBroker
+from tenfold.platform.realtime.redis_presence import RedisPresence
+from tenfold.platform.redis import Address, Gatherer, Redis, Refused, Script
+from tests.platform.redis_world import Recorder, client_of, fresh_prefix, until
+from tests.platform.test_realtime_presence import somebody
+from tests.redis import RedisServer
+
+GET = Script("return redis.call('GET', KEYS[1])")
+PAGE = Path(__file__).parents[2] / "docs" / "operations" / "redis.md"
+SECRET = "a-password-that-nobody-may-see"
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server that lets in nobody but the user of the handbook, over TCP and a socket."""
+    rights = re.search(r"A user with `([^`]+)`, keys and channels\n  `([^`]+)` and `([^`]+)`", PAGE.read_text())
+    assert rights is not None
+    user = ["user", "tenfold", "on", f">{SECRET}", *" ".join(rights.groups()).split()]
+    acl = tmp_path / "users.acl"
+    acl.write_text(" ".join(user) + "\nuser default off\n")
+    server = RedisServer(options=("--unixsocket", str(tmp_path / "redis.sock"), "--aclfile", str(acl)))
+    server.password = ("tenfold", SECRET)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+def test_addresses_are_read_as_redis_py_reads_them() -> None:
+    """And what they hold beyond that is refused by name, so that no option is silently without effect."""
+    assert Address.read("redis://host") == Address("host")
+    assert Address.read("rediss://me:p%40ss@host:7000/3") == Address(
+        "host", 7000, username="me", password="p@ss", db=3, tls=True
+    )
+    assert Address.read("unix:///run/redis.sock?db=2") == Address(path="/run/redis.sock", db=2)
+    with pytest.raises(ValueError, match="looks like") as caught:
+        Address.read(f"http://me:{SECRET}@host")
+    assert SECRET not in str(caught.value)
+    with pytest.raises(ValueError, match="takes no ssl_ca_certs"):
+        Address.read("rediss://host?ssl_ca_certs=/x")
+    assert SECRET not in repr(Address.read(f"redis://:{SECRET}@host"))
+
+
+@pytest.mark.parametrize("way", ["tcp", "socket"])
+async def test_the_user_of_the_handbook_may_do_all_that_we_do(guarded: RedisServer, tmp_path: Path, way: str) -> None:
+    """Rights that are written down and not enough are found out in production."""
+    where = f"127.0.0.1:{guarded.port}" if way == "tcp" else f"{tmp_path}/redis.sock"
+    redis = Redis(Address.read(f"{'redis' if way == 'tcp' else 'unix'}://tenfold:{SECRET}@{where}"))
+    broker, presence, hub = RedisBroker(redis), RedisPresence(redis), Recorder()
+    broker.attach(hub)
+    await broker.open()
+    try:
+        hub.wanted.add("room")
+        await broker.subscribe(["room"])
+        (start,) = await broker.positions(["room"])
+        await broker.publish(["room"], Raw(b"1"))
+        await until(lambda: hub.got)
+        assert (await broker.history("room", start)).publications
+        await broker.begin_anew(None)
+        broker.unsubscribe(["room"])
+        ana = somebody("n1")
+        await presence.renew("n1")
+        await presence.enter([("room", ana)])
+        assert await presence.present(["room"]) == [[ana]]
+        await presence.leave([("room", ana)])
+        assert (await presence.last_active([ana.user_id]))[0]
+        assert await presence.sweep() == []
+        await presence.release("n1")
+    finally:
+        await broker.close()
+
+
+async def test_a_wrong_password_is_said_without_showing_it(
+    guarded: RedisServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The house serves on without Redis, and the log says why."""
+    redis = Redis(Address.read(f"redis://tenfold:{SECRET}-no@127.0.0.1:{guarded.port}"))
+    await redis.open()
+    try:
+        with pytest.raises(Unavailable):
+            await redis.call(0, GET, ["tenfold:x"])
+    finally:
+        await redis.close()
+    said = capsys.readouterr()
+    assert "WRONGPASS" in said.out + said.err
+    assert SECRET not in said.out + said.err
+
+
+async def test_a_command_that_is_wrong_is_refused_alone(redis_server: RedisServer) -> None:
+    """Its neighbours in the same write are answered, each with its own."""
+    redis = client_of(redis_server, fresh_prefix())
+    await redis.open()
+    try:
+        wrong, right = Script("return redis.call('INCR', KEYS[1], 'x')"), Script("return ARGV[1]")
+        answers = await asyncio.gather(
+            *(redis.call(0, right, [], [n]) if n % 2 else redis.call(0, wrong, ["k"]) for n in range(20)),
+            return_exceptions=True,
+        )
+    finally:
+        await redis.close()
+
+    assert list(answers[1::2]) == [b"%d" % n for n in range(1, 20, 2)]
+    assert all(isinstance(answer, Refused) for answer in answers[::2])
+
+
+async def test_a_refused_subscription_is_not_taken_for_another_answer(redis_server: RedisServer) -> None:
+    """Redis confirms by messages and refuses by an answer: the two must not get out of step."""
+    redis = client_of(redis_server, fresh_prefix())
+    await redis.open()
+    try:
+        connection = redis.links()[0].use()
+        refused = connection.tell([("SSUBSCRIBE",)])
+        answer = connection.ask("ECHO", "in step")
+        confirmed = connection.tell([("SSUBSCRIBE", "a", "b")])
+        again = connection.ask("ECHO", "still")
+
+        with pytest.raises(Refused, match="wrong number of arguments"):
+            await refused
+        assert [await answer, await confirmed, await again] == [b"in step", None, b"still"]
+    finally:
+        await redis.close()
+
+
+async def test_one_who_gives_up_waiting_disturbs_nobody(redis_server: RedisServer) -> None:
+    """A cancelled caller's answer is thrown away when it comes."""
+    redis = client_of(redis_server, fresh_prefix())
+    await redis.open()
+    try:
+        connection = redis.links()[0].use()
+        given_up, kept = connection.ask("ECHO", "1"), connection.ask("ECHO", "2")
+        given_up.cancel()
+
+        assert await kept == b"2"
+    finally:
+        await redis.close()
+
+
+async def test_what_is_gathered_is_asked_together_and_answered_to_each() -> None:
+    """One call per instant; a failure belongs to those who were in that call."""
+    calls: list[list[int]] = []
+
+    async def work(numbers: list[int]) -> list[int]:
+        calls.append(numbers)
+        await asyncio.sleep(0)
+        if 13 in numbers:
+            raise ValueError(13)
+        return [2 * number for number in numbers]
+
+    gatherer: Gatherer[int, int] = Gatherer(work, most=10)
+    answers = await asyncio.gather(*(gatherer.ask(n) for n in range(25)), return_exceptions=True)
+
+    assert calls == [list(range(10)), list(range(10, 20)), list(range(20, 25))]
+    assert answers[:10] + answers[20:] == [2 * n for n in [*range(10), *range(20, 25)]]
+    assert all(isinstance(answer, ValueError) for answer in answers[10:20])
+    assert await gatherer.ask(30) == 60
