@@ -17,7 +17,8 @@ ABSENT = "01890000-0000-7000-8000-000000000000"
 def address(door: Door) -> str:
     path = door.path
     for name, kind in path_parameters(path).items():
-        path = path.replace(f"{{{name}:{kind}}}" if kind else f"{{{name}}}", ABSENT if kind == "uuid" else "nobody")
+        nothing = {"uuid": ABSENT, "int": "7"}.get(kind, "nobody")
+        path = path.replace(f"{{{name}:{kind}}}" if kind else f"{{{name}}}", nothing)
     return f"/v1{path}"
 
 

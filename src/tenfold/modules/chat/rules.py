@@ -20,7 +20,8 @@ from tenfold.modules.chat.errors import (
     TooManyConversations,
     TooSoon,
 )
-from tenfold.modules.chat.shapes import ConversationRow, MemberRole, NotSent, Standing
+from tenfold.modules.chat.rows import NotSent, Standing
+from tenfold.modules.chat.shapes import ConversationRow, MemberRole
 
 _DIRECT = UUID("6f2c1d5e-0b7a-5e53-9d1c-2f60a4c1b7aa").bytes
 _RANK = {"member": 0, "admin": 1, "owner": 2}

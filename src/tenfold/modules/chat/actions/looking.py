@@ -10,7 +10,8 @@ import msgspec
 from tenfold.kit.actors import Actor
 from tenfold.modules.chat import rules
 from tenfold.modules.chat.queries import conversations
-from tenfold.modules.chat.shapes import Conversation, Mine, MyPlace, Preview, SeenRow, Unread
+from tenfold.modules.chat.rows import MyPlace, SeenRow
+from tenfold.modules.chat.shapes import Conversation, Mine, Preview, Unread
 from tenfold.modules.identity import UserCard
 from tenfold.platform.db import Read
 

@@ -5,7 +5,8 @@ from uuid import UUID
 from tenfold.kit.actors import Actor
 from tenfold.modules.chat.errors import ConversationNotFound
 from tenfold.modules.chat.queries import markers, members
-from tenfold.modules.chat.shapes import Marked, Marker
+from tenfold.modules.chat.rows import Marked
+from tenfold.modules.chat.shapes import Marker
 from tenfold.modules.chat.telling import ReadNews, tell_marker, tell_person
 from tenfold.platform.db import Write
 

@@ -12,7 +12,8 @@ from tenfold.modules.chat.actions.membership import accept
 from tenfold.modules.chat.errors import ConversationNotFound, MessageNotFound
 from tenfold.modules.chat.hints import Hints
 from tenfold.modules.chat.queries import messages, reach, send
-from tenfold.modules.chat.shapes import Change, ChatPolicy, Message, MessageDraft, Sent
+from tenfold.modules.chat.rows import Sent
+from tenfold.modules.chat.shapes import Change, ChatPolicy, Message, MessageDraft
 from tenfold.modules.chat.telling import Hint, tell_change, tell_person
 from tenfold.platform.db import Database, Taken, Write
 

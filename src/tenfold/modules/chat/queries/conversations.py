@@ -1,7 +1,8 @@
 """Statements about conversations: open, look at, hold, change; and the list of somebody's own, ids first."""
 
 from tenfold.modules.chat.queries.fragments import sql
-from tenfold.modules.chat.shapes import ConversationRow, MyPlace, Position, SeenRow, UnreadRow
+from tenfold.modules.chat.rows import MyPlace, Position, SeenRow, UnreadRow
+from tenfold.modules.chat.shapes import ConversationRow
 from tenfold.platform.db import many, maybe, one, run
 
 insert_conversation = run("""

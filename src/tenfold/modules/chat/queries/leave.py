@@ -3,7 +3,8 @@
 from uuid import UUID
 
 from tenfold.modules.chat.queries.fragments import sql
-from tenfold.modules.chat.shapes import KeptConversation, KeptMessage, KeptReaction, MemberRow, Message
+from tenfold.modules.chat.rows import KeptConversation, KeptMessage, KeptReaction
+from tenfold.modules.chat.shapes import MemberRow, Message
 from tenfold.platform.db import many, maybe, run
 
 # At the person's home stands only what they are in now. Where they were once is found by looking at all members, which

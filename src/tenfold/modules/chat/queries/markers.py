@@ -1,7 +1,8 @@
 """Statements about markers: each is "up to", moves forward only (except back to unread), and writes one row at most."""
 
 from tenfold.modules.chat.queries.fragments import sql
-from tenfold.modules.chat.shapes import Marked, Marker
+from tenfold.modules.chat.rows import Marked
+from tenfold.modules.chat.shapes import Marker
 from tenfold.platform.db import many, maybe
 
 # What a stranger wrote is read in private until it is accepted.

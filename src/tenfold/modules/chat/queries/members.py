@@ -3,7 +3,8 @@
 from uuid import UUID
 
 from tenfold.modules.chat.queries.fragments import sql
-from tenfold.modules.chat.shapes import MemberRow, Standing
+from tenfold.modules.chat.rows import Standing
+from tenfold.modules.chat.shapes import MemberRow
 from tenfold.platform.db import many, maybe, one, run
 
 # Before a conversation is held, the member who changes is: sending takes the two locks in this order.

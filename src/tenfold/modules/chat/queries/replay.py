@@ -5,8 +5,9 @@ from tenfold.modules.chat.shapes import MemberRow, Message
 from tenfold.platform.db import many
 
 # As many messages as there were changes since can be new at most, so the new ones are the end of the conversation, and
-# the ones that changed have an index of their own. No two rows of one half have the same change, so with `limit` of each
-# the first `limit` changes are whole: an answer in a thread and its root are touched by one change. Callers give `floor = last_seq - (last_change - since)`.
+# the ones that changed have an index of their own. No two rows of one half have the same change, so with `limit` of
+# each the first `limit` changes are whole: an answer in a thread and its root are touched by one change. Callers give
+# `floor = last_seq - (last_change - since)`.
 list_changed_messages = many(
     Message,
     sql("""

@@ -1,7 +1,8 @@
 """Sending: one statement that checks, numbers, writes and marks; and why it did not, should it not have."""
 
 from tenfold.modules.chat.queries.fragments import sql
-from tenfold.modules.chat.shapes import Message, NotSent, Sent
+from tenfold.modules.chat.rows import NotSent, Sent
+from tenfold.modules.chat.shapes import Message
 from tenfold.platform.db import maybe
 
 # The sender's own row is locked first, then the conversation's, as everywhere in chat: what they say is in the order in
