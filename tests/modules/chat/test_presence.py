@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -56,7 +57,7 @@ async def test_only_acquaintances_may_listen_to_somebodys_presence(world: World)
     """And only who is in a conversation may listen there."""
     room = await befriended(world.ana, world.bob)
     asked = await opened(world.eve, world.ana)
-    policy, id_ = ChatPolicy(), room.rpartition("/")[2]
+    policy, id_ = ChatPolicy(), UUID(room.rpartition("/")[2])
 
     assert world.bob.actor is not None
     assert world.ana.actor is not None
@@ -65,13 +66,13 @@ async def test_only_acquaintances_may_listen_to_somebodys_presence(world: World)
     assert not await presence.may_listen(world.eve.actor, world.ana.id, db=world.db, policy=policy)
     assert await conversation.may_listen(world.bob.actor, id_, db=world.db)
     assert not await conversation.may_listen(world.eve.actor, id_, db=world.db)
-    assert not await conversation.may_listen(world.ana.actor, asked.rpartition("/")[2], db=world.db)
+    assert not await conversation.may_listen(world.ana.actor, UUID(asked.rpartition("/")[2]), db=world.db)
 
 
 async def test_a_client_publishes_that_somebody_types_and_nothing_else(world: World) -> None:
     """Everybody would see it."""
     room = await befriended(world.ana, world.bob)
-    id_ = room.rpartition("/")[2]
+    id_ = UUID(room.rpartition("/")[2])
     assert world.ana.actor is not None
 
     told = await type_live(world.ana.actor, msgspec.Raw(b'{"type":"typing"}'), id_, db=world.db)

@@ -118,7 +118,7 @@ async def test_a_search_reads_an_index_among_many_messages(database: Database) -
             {"user_id": me, "ids": mine, "words": "common", "reach": 200, "limit": 21}.get(name)
             for name in search.search_messages.parameters
         ]
-        plan = json.loads(await tx.connection.fetchval(f"explain (analyze, format json) {sql}", *values))
+        plan = json.loads(str(await tx.connection.fetchval(f"explain (analyze, format json) {sql}", *values)))
 
     assert len(rows) == 21
     assert {row.conversation_id for row in rows} <= set(mine)

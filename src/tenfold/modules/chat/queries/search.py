@@ -32,7 +32,7 @@ def _across(statement: str) -> str:
     return sql(statement.replace("{places}", _PLACES).replace("{before}", _BEFORE))
 
 
-# The id of its conversation is a word of every message, so one index finds the words in these conversations. It is given
+# The id of its conversation is a word of every message, so one index finds the words in these conversations. There is
 # no other way to them: the planner takes reading them all for cheaper than it is.
 search_messages = many(
     Message,
