@@ -38,6 +38,11 @@ MAY_COUNT = {
     "feed.trim_home": "a home, cut at twice its cap before it is counted",
     "feed.rebuild_home": "whom one follows, at most the cap of it, when a home is built anew",
     "feed.clear_graves": "the reposts of one batch of graves, as deltas",
+    "chat.list_by_latest": "what nobody has to read after a marker, through indexes that hold nothing else; no message",
+    "chat.find_seen": "the same of one conversation",
+    "chat.count_unread": "the same of all one's conversations that have something new",
+    "chat.count_my_places": "the conversations of one person, cut at the cap of them",
+    "chat.erase_messages": "what one person wrote or reacted to, once in a life, by a job",
 }
 
 
@@ -47,6 +52,7 @@ class Crowd:
 
     world: World
     post: Any
+    talk: str
     members: list[Person] = field(default_factory=list)
     posts: dict[str, Any] = field(default_factory=dict)
 
@@ -54,7 +60,8 @@ class Crowd:
     def people(self) -> dict[str, Person]:
         """Who asks for a list; Ana where none is named."""
         world = self.world
-        return {"GET /me/blocks": world.eve, "GET /me/mutes": world.bob, "GET /admin/users": world.admin}
+        admins = dict.fromkeys(("GET /admin/users", "GET /admin/message-reports"), world.admin)
+        return {"GET /me/blocks": world.eve, "GET /me/mutes": world.bob, **admins}
 
     async def join(self, handle: str) -> None:
         """One more person, who puts one more item into every list there is."""
@@ -73,14 +80,30 @@ class Crowd:
         done(await ana.post("/v1/posts", {"body": f"Hello {handle}"}))
         done(await world.bob.put(f"/v1/users/{member.id}/mute"))
         done(await world.eve.put(f"/v1/users/{member.id}/block"))
+        await self.talk_with(member)
         done(await world.sign_in(ana))
         self.members.append(member)
         self.posts[handle] = said
+
+    async def talk_with(self, member: Person) -> None:
+        """One more member of the group, conversation of Ana's, reaction, edit, pin, answer, mention and report."""
+        ana, talk = self.world.ana, self.talk
+        done(await ana.post("/v1/conversations", {"title": f"With {member.handle}"}))
+        done(await ana.put(f"{talk}/members/{member.id}"))
+        done(await member.put(f"{talk}/membership"))
+        done(await member.put(f"{talk}/messages/1/reactions/%F0%9F%91%8D"))
+        done(await ana.patch(f"{talk}/messages/1", {"body": f"{member.handle} is here"}))
+        done(await member.post(f"{talk}/messages", {"body": "an answer", "thread_root": 1}))
+        said = done(await member.post(f"{talk}/messages", {"body": "a needle", "mentions": [str(ana.id)]}))
+        done(await ana.put(f"{talk}/messages/{said['seq']}/pin"))
+        done(await member.post(f"{talk}/messages/1/reports", {"reason": "spam"}))
 
     async def leave(self, member: Person) -> None:
         """One who takes back what they gave to most of the lists."""
         said = self.posts[member.handle]
         done(await member.delete(f"/v1/users/{self.world.ana.id}/follow"))
+        done(await member.delete(f"{self.talk}/messages/1/reactions/%F0%9F%91%8D"))
+        done(await member.delete(f"{self.talk}/membership"))
         done(await member.delete(f"{address(self.post)}/like"))
         done(await member.delete(f"{address(self.post)}/repost"))
         done(await self.world.ana.delete(f"{address(said)}/bookmark"))
@@ -91,9 +114,13 @@ class Crowd:
     async def ask(self, door: Door, **query: Any) -> Answer:
         """One page."""
         path = re.sub(r"\{(?:author_id|user_id):uuid\}", str(self.world.ana.id), door.path)
-        path = path.replace("{post_id:uuid}", self.post["id"])
+        path = path.replace("{post_id:uuid}", self.post["id"]).replace("{seq:int}", "1")
+        path = f"/v1{path}".replace("/v1/conversations/{conversation_id:uuid}", self.talk)
+        path = path.replace("{emoji:str}", "%F0%9F%91%8D")
+        if door.name == "GET /messages/search":
+            query["q"] = "needle"
         asked = {name: str(value) for name, value in query.items() if value is not None}
-        return await self.people.get(door.name, self.world.ana).get(f"/v1{path}", params=asked)
+        return await self.people.get(door.name, self.world.ana).get(path, params=asked)
 
     async def walk(self, door: Door, limit: int) -> list[str]:
         """The ids of the whole list, page by page."""
@@ -108,8 +135,15 @@ class Crowd:
 
 
 def ids_in(page: Any) -> list[str]:
-    """What makes each item itself: its own id, or that of the person it shows."""
-    return [item["id"] if "id" in item else item["user"]["id"] for item in page["items"]]
+    """What makes each item itself: its own id, number or person."""
+    return [id_in(item) for item in page["items"]]
+
+
+def id_in(item: Any) -> str:
+    """Its own id, that of the person it shows, or its number in the conversation."""
+    if "id" in item:
+        return item["id"]
+    return item["user"]["id"] if "user" in item else f"{item['conversation_id']} {item['seq']}"
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +151,10 @@ async def crowd(postgres: Cluster, tmp_path_factory: pytest.TempPathFactory) -> 
     at = await postgres.copy()
     folder: Path = tmp_path_factory.mktemp("crowd")
     async with worlds(at, folder, settings=SETTINGS) as world:
-        crowd = Crowd(world, done(await world.ana.post("/v1/posts", {"body": "Come in"})))
+        talk = done(await world.ana.post("/v1/conversations", {"title": "Everybody"}))
+        at_talk = f"/v1/conversations/{talk['id']}"
+        done(await world.ana.post(f"{at_talk}/messages", {"body": "Come in"}))
+        crowd = Crowd(world, done(await world.ana.post("/v1/posts", {"body": "Come in"})), at_talk)
         for number in range(CROWD):
             await crowd.join(f"fan_{number:02}x")
         await world.drain()
