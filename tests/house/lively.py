@@ -40,6 +40,7 @@ class Life:
     async def live(self) -> None:
         """All of it: afterwards every job of the house has had something to do, or was due."""
         await self.write()
+        await self.talk()
         await self.quarrel()
         await self.change_accounts()
         await self.leave()
@@ -74,6 +75,27 @@ class Life:
         done(await ana.patch(address(post), {"body": "Good day, everybody"}))
         done(await bob.delete(address(answer)))
         done(await world.admin.delete(address(quote).replace("/v1/", "/v1/admin/"), params={"reason": "spam"}))
+        await self.drain()
+
+    async def talk(self) -> None:
+        """A group and a request: messages, mentions, reactions, edits, a report; one goes, one is sent away."""
+        world, ana, bob = self.world, self.world.ana, self.world.bob
+        kim, lee, mia = (world.people[name] for name in ("kim", "lee", "mia"))
+        invited = [str(person.id) for person in (bob, kim, lee, mia)]
+        group = done(await ana.post("/v1/conversations", {"title": "Friends", "members": invited}))
+        talk = f"/v1/conversations/{group['id']}"
+        for person in (bob, kim, lee, mia):
+            done(await person.put(f"{talk}/membership"))
+            said = done(await person.post(f"{talk}/messages", {"body": "Here I am", "mentions": [str(ana.id)]}))
+            done(await ana.put(f"{talk}/messages/{said['seq']}/reactions/%F0%9F%91%8B"))
+        done(await mia.patch(f"{talk}/messages/{said['seq']}", {"body": "Here I am, too"}))
+        done(await mia.put(f"{talk}/messages/{said['seq']}/reactions/%F0%9F%91%8B"))
+        done(await bob.post(f"{talk}/messages/{said['seq']}/reports", {"reason": "spam"}))
+        done(await ana.patch(talk, {"title": "Old friends", "retention_days": 60}))
+        done(await kim.delete(f"{talk}/membership"))
+        done(await ana.delete(f"{talk}/members/{lee.id}"))
+        request = done(await bob.put(f"/v1/users/{ana.id}/conversation"))
+        done(await bob.post(f"/v1/conversations/{request['id']}/messages", {"body": "Good morning"}))
         await self.drain()
 
     async def quarrel(self) -> None:
