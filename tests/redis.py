@@ -5,7 +5,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -128,6 +128,27 @@ class RedisClusterServers:
             with node.client() as client:
                 client.flushall()
 
+    def replicate(self, number: int) -> Callable[[], None]:
+        """Give a master a replica that has all its data; returns how that one takes its place, once it is dead."""
+        port = free_port()
+        bus = free_port()
+        replica = RedisServer(options=("--cluster-enabled", "yes", "--cluster-port", str(bus)))
+        replica.port = port
+        self.nodes.append(replica)
+        replica.start()
+        with replica.client() as client, self.nodes[number].client() as master:
+            master_id = master.execute_command("CLUSTER", "MYID")
+            master.execute_command("CLUSTER", "MEET", "127.0.0.1", port, bus)
+            _until(lambda: str(client.execute_command("CLUSTER", "NODES")).count("master") >= len(_SLOTS) + 1)
+            _until(lambda: _is_done(client, "CLUSTER", "REPLICATE", master_id))
+            _until(lambda: client.info("replication").get("master_link_status") == "up")
+
+        def take_over() -> None:
+            with replica.client() as client:
+                client.execute_command("CLUSTER", "FAILOVER", "TAKEOVER")
+
+        return take_over
+
     def move(self, slot: int) -> None:
         """Migrate a slot with all that is in it to the next master, live."""
         with self.moving(slot):
@@ -167,3 +188,18 @@ class RedisClusterServers:
         me = str(client.execute_command("CLUSTER", "MYID"))
         table = client.execute_command("CLUSTER", "SLOTS")
         return any(first <= slot <= last and node[2] == me for first, last, node, *_ in table)
+
+
+def _until(done: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _is_done(client: "redis.Redis", *command: object) -> bool:
+    try:
+        client.execute_command(*command)
+    except redis.ResponseError:
+        return False
+    return True

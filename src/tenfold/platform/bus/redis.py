@@ -76,6 +76,8 @@ class RedisBus(Listening):
 
     async def close(self) -> None:
         """Send what is still to be sent, and stop to listen."""
+        if not self._tasks:
+            return
         if self._sending:
             await asyncio.wait(self._sending)
         for task in self._tasks:

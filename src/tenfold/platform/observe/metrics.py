@@ -40,6 +40,7 @@ job_seconds = Histogram("tenfold_job_seconds", "Time a job took.", ("job",), buc
 queue_depth = Gauge("tenfold_queue_depth", "Jobs waiting, by job.", ("job",), registry=registry)
 queue_dead = Gauge("tenfold_queue_dead", "Dead letters, by job.", ("job",), registry=registry)
 queue_age_seconds = Gauge("tenfold_queue_age_seconds", "Age of the oldest job that is due.", registry=registry)
+redis_links = Gauge("tenfold_redis_links", "Connections to Redis servers that stand.", registry=registry)
 sockets = Gauge("tenfold_realtime_sockets", "Open realtime connections.", registry=registry)
 handshakes_refused = Counter(
     "tenfold_realtime_handshakes_refused",

@@ -73,6 +73,8 @@ class RedisBroker(Broker):
 
     async def close(self) -> None:
         """Let go of Redis; subscriptions end with the connection."""
+        if not self._is_open:
+            return
         self._is_open = False
         if self._part_timer is not None:
             self._part_timer.cancel()

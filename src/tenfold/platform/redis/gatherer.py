@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from tenfold.kit.refusals import Unavailable
+
 A = TypeVar("A")
 B = TypeVar("B")
 _AT_ONCE = 4
@@ -33,11 +35,10 @@ class Gatherer(Generic[A, B]):
         return answer
 
     def close(self) -> None:
-        """Give up what is under way."""
+        """Give up what is under way: who waits is told that it is `Unavailable`."""
         for task in self._tasks:
             task.cancel()
-        for _, answer in self._waiting:
-            answer.cancel()
+        _refuse(self._waiting)
         self._waiting.clear()
 
     def _begin(self) -> None:
@@ -54,8 +55,7 @@ class Gatherer(Generic[A, B]):
             try:
                 answers = await self._work([what for what, _ in batch])
             except asyncio.CancelledError:
-                for _, future in batch:
-                    future.cancel()
+                _refuse(batch)
                 raise
             except Exception as error:  # a boundary: it belongs to those who asked
                 for _, future in batch:
@@ -65,3 +65,9 @@ class Gatherer(Generic[A, B]):
                 for (_, future), answer in zip(batch, answers, strict=True):
                     if not future.done():
                         future.set_result(answer)
+
+
+def _refuse(asked: "Sequence[tuple[A, asyncio.Future[B]]]") -> None:
+    for _, future in asked:
+        if not future.done():
+            future.set_exception(Unavailable("This process is stopping."))

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from tenfold.kit.refusals import Unavailable
+from tenfold.platform.observe import metrics
 from tenfold.platform.redis.address import Address
 from tenfold.platform.redis.connection import Connection, Refused
 
@@ -69,7 +70,8 @@ class Link:
                 pause, said = _FIRST_PAUSE, False
                 self._changed(self)
                 self.settled.set()
-                await self.connection.ended
+                with metrics.redis_links.track_inprogress():
+                    await self.connection.ended
                 self.connection = None
                 log.warning("redis.lost", server=str(self.address))
                 self._changed(self)
