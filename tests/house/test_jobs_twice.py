@@ -134,7 +134,7 @@ async def test_every_job_twice_is_the_job_once(doubter: Doubter) -> None:
 async def test_a_follow_up_that_comes_late_does_no_harm(doubter: Doubter) -> None:
     """One that failed is tried again when the world has moved on: it must go by what is true then."""
     life = Life(doubter.world, doubter.drain)
-    for act in (life.write, life.quarrel, life.change_accounts, life.leave):
+    for act in (life.write, life.talk, life.quarrel, life.change_accounts, life.leave):
         await act()
     followers = [job for job in doubter.seen.values() if doubter.queue.jobs[job.job].fact is not None]
 
