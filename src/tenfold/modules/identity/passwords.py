@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import unicodedata
+from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -63,7 +64,7 @@ class Passwords:
         self._pool = ThreadPoolExecutor(policy.workers, thread_name_prefix="passwords", initializer=_step_back)
         self._waiting = 0
         self.done = 0
-        self._nobodys = self._hasher.hash(os.urandom(16).hex())
+        self._nobodys = _nobodys_hash(policy)
 
     def close(self) -> None:
         """Stop the threads; hashes that wait are dropped."""
@@ -125,3 +126,9 @@ def _step_back() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+
+
+def _nobodys_hash(policy: PasswordPolicy) -> str:
+    """A hash that no password has: random in place of the digest, so that every process has one without making it."""
+    salt, digest = (b64encode(os.urandom(size)).rstrip(b"=").decode() for size in (16, 32))
+    return f"$argon2id$v=19$m={policy.memory_kib},t={policy.time_cost},p={policy.lanes}${salt}${digest}"
