@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.kit.actors import Actor
-from tenfold.platform.realtime import mending
+from tenfold.platform.realtime import EVERYONE, mending, user_channel
 from tenfold.platform.realtime.hub import DURABLE_EPOCH, Hub
 from tenfold.platform.realtime.kinds import Kinds
 from tenfold.platform.realtime.memory import MemoryPresence
 from tenfold.platform.realtime.protocol import StreamPosition
 from tenfold.platform.realtime.topics import Joined
 from tests.platform.realtime_faults import Ledger, ShakyBroker
-from tests.platform.realtime_world import Ear, person
+from tests.platform.realtime_world import Ear, RealtimeWorld, connected, person, say
 
 ROOM = UUID(int=1)
 LEDGER = f"ledger:{ROOM}"
@@ -348,6 +348,24 @@ async def test_a_broker_that_lost_its_memory_gives_no_number_twice() -> None:
     assert (back.recovered, back.epoch != joined.epoch) == (False, True)
 
 
+async def test_a_stream_that_another_process_began_anew_is_noticed_at_its_next_publication() -> None:
+    """Its numbers begin again, so they look old; the epoch says that they are not."""
+    broker, ear = ShakyBroker(), Ear()
+    hub = Hub(broker, MemoryPresence())
+    await hub.join(ear, "room:1")
+    for n in range(5):
+        await hub.publish(["room:1"], n)
+    broker.flow()
+
+    await broker.begin_anew(["room:1"])
+    await hub.publish(["room:1"], "anew")
+    broker.flow()
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+    assert ear.lost == ["room:1"]
+
+
 async def test_nobody_reads_with_the_rights_of_somebody_else() -> None:
     """A recovery is read as the one who recovers; a repair for all, as nobody."""
     asked: list[Actor | None] = []
@@ -371,3 +389,45 @@ async def test_nobody_reads_with_the_rights_of_somebody_else() -> None:
 
     assert asked[0] == ana
     assert asked[-1] is None or len(asked) == 1
+
+
+@pytest.mark.parametrize("channel", ["user", EVERYONE])
+async def test_nothing_slips_past_a_connect_that_takes_its_time(channel: str) -> None:
+    """The broker's answers take turns, with something published in each, while a client comes back again and again.
+
+    Its numbers have no gap, none comes twice, and none before the reply.
+    """
+    broker = ShakyBroker(history_size=10_000)
+    world, ana = RealtimeWorld(broker=broker), person()
+    name = channel if channel == EVERYONE else user_channel(ana.id)
+    stays, _, _ = await connected(world, ana)
+    count, seen, position, recoveries = 0, list[int](), "", 0
+
+    async def publish_always() -> None:
+        nonlocal count
+        while True:
+            count += 1
+            await world.hub.publish([name], count)
+            broker.flow()
+            await asyncio.sleep(0)
+
+    publishing = asyncio.create_task(publish_always())
+    for _ in range(100):
+        session, wire = world.session()
+        await say(session, f'{{"id":1,"connect":{{"token":"{world.token(ana)}","subs":{{{position}}}}}}}')
+        await asyncio.sleep(0)
+        session.lost()
+        first, *others = wire.take()
+        assert first.connect is not None
+        own = first.connect.subs[name]
+        recoveries += own.recovered
+        told = [*own.publications, *(reply.push.pub for reply in others if reply.push and reply.push.pub)]
+        seen += [publication.offset for publication in told]
+        at = max([own.offset, *(publication.offset for publication in told)])
+        position = f'"{name}":{{"recover":true,"offset":{at},"epoch":"{own.epoch}"}}'
+    publishing.cancel()
+    stays.lost()
+
+    assert recoveries == 99
+    assert len(seen) > 20
+    assert seen == list(range(seen[0], seen[0] + len(seen)))

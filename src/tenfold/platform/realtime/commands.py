@@ -78,15 +78,21 @@ async def do(session: "Session", method: str, request: Any) -> Answer:
 
 async def connect(session: "Session", request: ConnectRequest) -> ConnectResult | ErrorReply | None:
     """Let a client in and subscribe it to its own channel and to everyone's."""
-    signed_in = await _sign_in(session, request.token, when_expired=None)
-    if not isinstance(signed_in, Authenticated):
-        return signed_in
-    lobby, actor = session.lobby, signed_in.actor
-    session.begin(new_id().hex)
-    token = _admit(session, signed_in)
-    own = user_channel(actor.id)
+    lobby, asked = session.lobby, request.subs
+    with lobby.hub.guests.arriving() as cut:
+        signed_in = await _sign_in(session, request.token, when_expired=None)
+        if not isinstance(signed_in, Authenticated):
+            return signed_in
+        session.begin(new_id().hex)
+        everyone = await _join(session, EVERYONE, asked.get(EVERYONE))
+    if not cut.isdisjoint((signed_in.actor.id, signed_in.actor.session_id)):
+        session.end(codes.FORCE_DISCONNECT)
+    if session.is_over:
+        return None
+    # No pause between what was read of everyone's channel and being one of them.
+    token, own = _admit(session, signed_in), user_channel(signed_in.actor.id)
     try:
-        subs = {channel: await _join(session, channel, request.subs.get(channel)) for channel in (own, EVERYONE)}
+        subs = {own: await _join(session, own, asked.get(own)), EVERYONE: everyone}
     except BaseException:
         session.withdraw()
         raise
@@ -99,7 +105,7 @@ async def connect(session: "Session", request: ConnectRequest) -> ConnectResult 
         version=token.version,
         expires=token.expires,
         ttl=token.ttl,
-        subs={channel: _result_of(joined, request.subs.get(channel)) for channel, joined in subs.items()},
+        subs={channel: _result_of(joined, asked.get(channel)) for channel, joined in subs.items()},
         ping=max(1, round(lobby.rules.ping_interval)),
         pong=session.answers_pings,
     )

@@ -166,7 +166,7 @@ class Hub(Realtime):
         if offset == 0:
             self._deliver_news(topic, data)
         elif epoch and topic.source is None and epoch != topic.epoch and not topic.is_opening:
-            self.mender.suspect(topic, offset)
+            self.mender.doubt(topic)
         elif topic.is_opening or offset != topic.offset + 1:
             if topic.is_opening or offset > topic.offset:
                 topic.hold(Publication(data=data, offset=offset))

@@ -6,6 +6,7 @@ channel once in a while. What is missing comes from the broker's history or from
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -72,6 +73,10 @@ class Mender:
         elif not extra.is_mending:
             extra.is_mending = True
             self._start(self._mend(topic))
+
+    def doubt(self, topic: Topic) -> None:
+        """The stream may have begun anew: find out."""
+        self.suspect(topic, sys.maxsize)
 
     def check_all(self, unheard: Iterable[str] | None) -> None:
         """After a gap: streams that were published to without the broker (None: all) begin anew; check everything."""
@@ -283,16 +288,16 @@ class Mender:
 
 
 async def _replay(source: Source, since: int, actor: Actor | None) -> _Part | None:
-    """Everything that a source knows after a number, page by page."""
+    """Everything that a source knows after a number, page by page. A page may be short before the end."""
     told, upto = list[Publication](), since
     while len(told) < MOST_REPLAYED:
         page = await _page(source, upto, actor, BATCH)
         if page is None:
             return None
         told += _publications(page)
-        if len(page.publications) < BATCH:
+        upto = page.publications[-1][0] if page.publications else page.offset
+        if upto >= page.offset:
             return _Part(told, page.offset)
-        upto = page.publications[-1][0]
     return None
 
 

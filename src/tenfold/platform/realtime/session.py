@@ -42,6 +42,7 @@ class Session:
 
     __slots__ = (
         "_debt",
+        "_held",
         "_is_busy",
         "_ping_at",
         "_pong_by",
@@ -67,6 +68,7 @@ class Session:
         self.is_over = False
         self._wire = wire
         self._debt = now
+        self._held: list[bytes] | None = None
         self._is_busy = False
         self._ping_at = now + lobby.rules.stale_after
         self._pong_by: float | None = None
@@ -120,7 +122,7 @@ class Session:
             self._ping_at = now + self.lobby.rules.ping_interval
             if self.answers_pings:
                 self._pong_by = self._pong_by or now + self.lobby.rules.pong_timeout
-            self._wire.send(PING)
+            self.deliver(PING)
         return min(at for at in (self._ping_at, self._pong_by, self.expires_at) if at is not None and at > now)
 
     def lost(self) -> None:
@@ -132,8 +134,12 @@ class Session:
 
     def deliver(self, frame: bytes) -> None:
         """Pass a publication on."""
-        if not self.is_over:
+        if self.is_over:
+            return
+        if self._held is None:
             self._wire.send(frame)
+        else:
+            self._held.append(frame)
 
     def lose(self, channel: str) -> None:
         """Publications were lost: have the client come back to the channel, and recover or be told that it cannot."""
@@ -185,13 +191,18 @@ class Session:
             self._wire.send(encode(Reply(push=Push(channel=channel, unsubscribe=reason))))
 
     def begin(self, id_: str) -> None:
-        """The client is let in. Its first ping comes at a random part of the interval, so that crowds are spread."""
+        """The client is let in: what is delivered is held until it has been told so.
+
+        Its first ping comes at a random part of the interval, so that crowds are spread.
+        """
         self.id = id_
+        self._held = []
         part = int(id_[-4:], 16) / 0x10000
         self._ping_at = self.lobby.monotonic() + self.lobby.rules.ping_interval * part
 
     def withdraw(self) -> None:
         """Nobody is connected here any more; the connection may still be open."""
+        self._held = None
         if self.actor is None:
             return
         hub = self.lobby.hub
@@ -230,7 +241,8 @@ class Session:
         if not self.is_over and answer is not None and command.id:
             outcome: dict[str, Any] = {"error" if isinstance(answer, ErrorReply) else methods[0]: answer}
             self._wire.send(encode(Reply(id=command.id, **outcome)))
-        for frame in heard:
+        held, self._held = self._held, None
+        for frame in (*heard, *(held or ())):
             self.deliver(frame)
 
     def _leave(self) -> None:
