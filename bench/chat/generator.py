@@ -24,7 +24,7 @@ from bench.chat.wire import KeepAlive, Reply, Socket, read_said
 Door = Literal["http", "rpc"]
 _TICK = 0.001
 _AT_ONCE = 50
-_GRACE = 5.0
+_GRACE = 10.0
 _FIRST_CALL = 16  # the id of the command that carries send 0
 NEVER = -1.0
 
@@ -66,7 +66,7 @@ class Order:
 class Outcome:
     """What came of it, by the number of the send; send `n` belongs to pair `n % pairs`. Times are seconds since the
     first was due, `NEVER` if it did not happen; `seqs` is 0 for what was not acknowledged; `heard` lists the seqs that
-    each receiver was told, in that order."""
+    each receiver was told, in that order. `is_complete`: everything under way was answered and heard before the end."""
 
     due: list[float] = field(default_factory=list)
     left: list[float] = field(default_factory=list)
@@ -78,6 +78,7 @@ class Outcome:
     offsets: list[list[int]] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     gave_up: bool = False
+    is_complete: bool = False
     processor_seconds: float = 0.0
     seconds: float = 0.0
 
@@ -105,8 +106,9 @@ class Run:
             used = _used()
             await self._send_all()
             deadline = time.perf_counter() + self.order.drain
-            while time.perf_counter() < deadline and not self._is_over() and not self.outcome.gave_up:
+            while time.perf_counter() < deadline and not self._is_over():
                 await asyncio.sleep(0.01)
+            self.outcome.is_complete = self._is_over()
             self.outcome.processor_seconds = _used() - used
             self.outcome.seconds = time.perf_counter() - self.begin
         finally:
@@ -184,6 +186,8 @@ class Run:
                     due, number = due + gap, number + 1
                 if self.order.patience is not None and self.open > max(phase.rate * self.order.patience, 64):
                     self.outcome.gave_up = True
+                    self.open -= len(self.waiting)
+                    self.waiting.clear()
                     return
                 await asyncio.sleep(max(min(_TICK, due - time.perf_counter()), 0))
 

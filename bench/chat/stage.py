@@ -31,6 +31,10 @@ _FRESH = timedelta(days=1)  # later, the oldest messages would begin to move int
 LIMITS = {
     "TENFOLD_LIMITS__TIERS": ",".join([_PLENTY] * 6),
     "TENFOLD_LIMITS__ANONYMOUS": _PLENTY,
+    "TENFOLD_REALTIME__SOCKETS_PER_USER": "0",
+    "TENFOLD_REALTIME__SOCKETS_PER_ADDRESS": "0",
+    "TENFOLD_REALTIME__HANDSHAKES_PER_ADDRESS": f"{_PLENTY}/1m",
+    "TENFOLD_REALTIME__COMMANDS_PER_USER": f"{_PLENTY}/1m",
 }
 """Limits that nobody reaches: the generator is one machine that plays a thousand people at once."""
 

@@ -38,27 +38,30 @@ class Verdict:
 
 async def places(database: Mapping[str, Any], conversation_ids: Sequence[str]) -> Places:
     """Where conversations stand."""
-    statement = "select conversation_id, last_seq, last_change from conversations where conversation_id = any($1)"
     connection = await asyncpg.connect(**database)
     try:
-        rows = await connection.fetch(statement, list(conversation_ids))
+        return await _places(connection, conversation_ids)
     finally:
         await connection.close()
+
+
+async def _places(connection: asyncpg.Connection, conversation_ids: Sequence[str]) -> Places:
+    statement = "select conversation_id, last_seq, last_change from conversations where conversation_id = any($1)"
+    rows = await connection.fetch(statement, list(conversation_ids))
     return {str(row[0]): (row[1], row[2]) for row in rows}
 
 
 async def verify(database: Mapping[str, Any], order: Order, outcome: Outcome, before: Places) -> Verdict:
     """Compare a run with what is stored. `before` is where its conversations stood."""
-    after = await places(database, list(before))
-    stored = await _stored(database, before)
+    after, stored = await _stored(database, before)
     verdict = Verdict(cut_off=len(outcome.lost))
     for place, pair in enumerate(order.pairs):
         (last_seq, last_change), rows = before[pair.conversation_id], stored[pair.conversation_id]
         seqs = [seq for seq, _ in rows]
         verdict.gaps += seqs != list(range(last_seq + 1, after[pair.conversation_id][0] + 1))
-        verdict.unheard += _unheard(seqs, outcome.heard[place])
+        verdict.unheard += _unheard(seqs, outcome.heard[place], outcome.is_complete)
         expected = list(range(last_change + 1, after[pair.conversation_id][1] + 1))
-        verdict.unheard += _unheard(expected, outcome.offsets[place])
+        verdict.unheard += _unheard(expected, outcome.offsets[place], outcome.is_complete)
         named = {name: seq for seq, name in rows}
         times = Counter(name for _, name in rows)
         verdict.doubled += sum(count - 1 for count in times.values())
@@ -72,22 +75,26 @@ async def verify(database: Mapping[str, Any], order: Order, outcome: Outcome, be
     return verdict
 
 
-async def _stored(database: Mapping[str, Any], before: Places) -> dict[str, list[tuple[int, str]]]:
+async def _stored(database: Mapping[str, Any], before: Places) -> tuple[Places, dict[str, list[tuple[int, str]]]]:
+    """Where the conversations stand now, and what came to them, in one snapshot: a server may still write."""
+    statement = "select seq, client_msg_id from messages where conversation_id = $1 and seq > $2 order by seq"
     found: dict[str, list[tuple[int, str]]] = {}
-    statement = (
-        "select seq, client_msg_id from messages where conversation_id = $1 and seq > $2 order by conversation_id, seq"
-    )
     connection = await asyncpg.connect(**database)
     try:
-        for id_, (last_seq, _) in before.items():
-            found[id_] = [(row[0], row[1] or "") for row in await connection.fetch(statement, id_, last_seq)]
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            after = await _places(connection, list(before))
+            for id_, (last_seq, _) in before.items():
+                found[id_] = [(row[0], row[1] or "") for row in await connection.fetch(statement, id_, last_seq)]
     finally:
         await connection.close()
-    return found
+    return after, found
 
 
-def _unheard(told: list[int], heard: list[int]) -> int:
-    """How many of the numbers are missing from what was heard, or stand in another order there, or twice."""
-    if told == heard:
-        return 0
-    return len(set(told) ^ set(heard)) or 1
+def _unheard(told: list[int], heard: list[int], is_complete: bool) -> int:
+    """How many of the numbers are missing from what was heard, or stand in another order there, or twice.
+
+    Where the run ended with messages under way, only those up to the last one heard are asked for.
+    """
+    if not is_complete:
+        told = told[: len(heard)]
+    return 0 if told == heard else len(set(told) ^ set(heard)) or 1
