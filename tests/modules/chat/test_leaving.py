@@ -1,0 +1,96 @@
+"""Who leaves for good: what they wrote is nobody's and says nothing, and what they may take along is theirs alone."""
+
+from typing import Any
+
+from tests.house.lively import done
+from tests.modules.chat.talking import at, direct, group, history, id_of, say, seen, unread
+from tests.world import PASSWORD, Person, World
+
+THUMB = "%F0%9F%91%8D"
+
+
+async def leave_for_good(world: World, person: Person) -> None:
+    done(await person.delete("/v1/me", {"password": PASSWORD}))
+    await world.drain()
+
+
+async def members_of(person: Person, conversation: Any) -> dict[str, str]:
+    items = done(await person.get(f"{at(conversation)}/members"))["items"]
+    return {item["user"]["handle"]: item["role"] for item in items}
+
+
+async def test_what_an_erased_person_wrote_is_nobodys(world: World) -> None:
+    """Tombstones under the same numbers: no text, no sender, no reaction, no mention, no earlier version."""
+    conversation = await group(world.ana, world.bob, world.eve)
+    message = await say(world.bob, conversation, "my secret", mentions=[str(world.ana.id)])
+    theirs = await say(world.ana, conversation, "a question")
+    done(await world.bob.patch(f"{at(conversation)}/messages/{message['seq']}", {"body": "my real secret"}))
+    for person in (world.bob, world.eve):
+        done(await person.put(f"{at(conversation)}/messages/{theirs['seq']}/reactions/{THUMB}"))
+
+    await leave_for_good(world, world.bob)
+
+    items = {item["seq"]: item for item in (await history(world.eve, conversation))["items"]}
+    gone = items[message["seq"]]
+    assert (gone["sender_id"], gone["body"]) == (None, "")
+    assert "deleted_at" in gone
+    assert "client_msg_id" not in gone
+    assert items[theirs["seq"]]["reactions"] == {"👍": 1}
+    assert sorted(items) == list(range(1, max(items) + 1))
+    assert (await seen(world.ana, conversation))["mine"]["mentions"] == 0
+    assert await unread(world.eve, conversation) == 1
+    assert await members_of(world.ana, conversation) == {"ana": "owner", "eve": "member"}
+    async with world.db.read() as tx:
+        left = await tx.connection.fetchval(
+            "select count(*) from message_edits where conversation_id = $1", id_of(conversation)
+        )
+    assert left == 0
+
+
+async def test_a_group_whose_owner_is_erased_has_another(world: World) -> None:
+    """The eldest admin; nobody is left in a group that none can lead."""
+    conversation = await group(world.bob, world.ana, world.eve)
+    done(await world.bob.patch(f"{at(conversation)}/members/{world.eve.id}", {"role": "admin"}))
+
+    await leave_for_good(world, world.bob)
+
+    assert await members_of(world.ana, conversation) == {"ana": "member", "eve": "owner"}
+
+
+async def test_the_other_of_an_erased_person_keeps_the_conversation(world: World) -> None:
+    """With their own half of it, and nobody's face beside the rest."""
+    conversation = await direct(world.ana, world.bob)
+    await say(world.ana, conversation, "mine")
+    await say(world.bob, conversation, "theirs")
+
+    await leave_for_good(world, world.bob)
+
+    assert [item["body"] for item in (await history(world.ana, conversation))["items"]] == ["mine", ""]
+    assert (await seen(world.ana, conversation))["peer"] is None
+
+
+async def test_a_hidden_person_has_no_face(world: World) -> None:
+    """What they said stays, as in any conversation, but their card is not shown while they are away."""
+    conversation = await direct(world.ana, world.bob)
+    await say(world.bob, conversation, "before I go")
+
+    done(await world.bob.put("/v1/me/deactivation", {"password": PASSWORD}))
+    await world.drain()
+
+    found = await history(world.ana, conversation)
+    assert [item["body"] for item in found["items"]] == ["before I go"]
+    assert found["people"] == []
+
+
+async def test_the_copy_of_ones_data_has_what_one_said(world: World) -> None:
+    """And nothing that others said."""
+    conversation = await direct(world.ana, world.bob)
+    await say(world.ana, conversation, "mine")
+    theirs = await say(world.bob, conversation, "theirs")
+    done(await world.ana.put(f"{at(conversation)}/messages/{theirs['seq']}/reactions/{THUMB}"))
+
+    copy = done(await world.ana.get("/v1/me/export"))["modules"]["chat"]
+
+    assert [message["body"] for message in copy["messages"]] == ["mine"]
+    assert [reaction["seq"] for reaction in copy["reactions"]] == [theirs["seq"]]
+    assert [kept["kind"] for kept in copy["conversations"]] == ["direct"]
