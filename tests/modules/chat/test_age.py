@@ -13,7 +13,7 @@ from tenfold.modules.chat.actions.replay import changes_since
 from tenfold.modules.chat.jobs.age import archive_messages, trim_histories
 from tenfold.modules.chat.shapes import ChatPolicy
 from tests.modules.chat.rooms import done, group_of, later, read, say
-from tests.world import Person, World
+from tests.world import PASSWORD, Person, World
 
 BATCH = ChatPolicy(batch=3)
 DEEDS = ("say", "mention", "answer", "react", "edit", "delete", "pin", "read", "unread")
@@ -235,3 +235,31 @@ async def test_a_trimmed_history_is_told_like_any_change(world: World) -> None:
     assert top == shown["last_change"] == changes[-1].change_no
     assert changes[-1].conversation is not None
     assert changes[-1].conversation.first_seq == shown["first_seq"] == shown["last_seq"] + 1
+
+
+async def test_who_is_erased_is_gone_from_the_archive_too(world: World) -> None:
+    """What they said, reacted to and reported, and what moderators held of theirs; no number is lost."""
+    room = await group_of(world.ana, world.bob)
+    theirs, hers = [(await say(person, room, "word"))["seq"] for person in (world.bob, world.ana)]
+    held = (await say(world.bob, room, "spam"))["seq"]
+    done(await world.bob.put(f"{room}/messages/{hers}/reactions/👍"))
+    done(await world.bob.post(f"{room}/messages/{hers}/reports", {"reason": "spam", "comment": "I am Bob"}))
+    verdict = f"{room}/messages/{held}/verdict".replace("/v1/", "/v1/admin/")
+    done(await world.admin.put(verdict, {"outcome": "held", "reason": "spam"}))
+    done(await world.bob.put("/v1/me/activity"))
+    await later(world, 31)
+    await archive(world)
+
+    done(await world.bob.delete("/v1/me", {"password": PASSWORD}))
+    await world.drain()
+    seen = {message["seq"]: message for message in await read(world.ana, room, limit=100)}
+    numbers = sorted(message["change_no"] for message in seen.values())
+    last_change = done(await world.ana.get(room))["last_change"]
+
+    assert (seen[theirs]["body"], seen[theirs]["sender_id"]) == ("", None)
+    assert "reactions" not in seen[hers]
+    assert len(set(numbers)) == len(numbers)
+    assert max(numbers) <= last_change
+    async with world.db.read() as tx:
+        for table in ("held_messages", "message_reports", "activity", "reactions"):
+            assert await tx.connection.fetchval(f"select count(*) from {table}") == 0, table

@@ -17,6 +17,7 @@ _TOLD_AT_ONCE = 200
 
 async def erase_person(tx: Write, user_id: UUID, *, live: Realtime) -> None:
     """Make everything they wrote tombstones of nobody, take back their reactions, and end their memberships."""
+    await leave.erase_activity(tx, user_id=user_id)
     for conversation_id in await leave.list_places(tx, user_id=user_id):
         person = await members.hold_member(tx, conversation_id=conversation_id, user_id=user_id)
         here = await conversations.hold_conversation(tx, conversation_id=conversation_id)

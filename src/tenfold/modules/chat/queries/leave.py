@@ -13,7 +13,12 @@ list_places = many(UUID, "select conversation_id from members where user_id = :u
 
 bring_all_back = run("""
 with back as (
-    delete from archived_messages where conversation_id = :conversation_id and sender_id = :user_id returning *
+    delete from archived_messages old
+     where old.conversation_id = :conversation_id
+       and (old.sender_id = :user_id
+            or old.seq in (select seq from reactions
+                            where reactions.conversation_id = :conversation_id and reactions.user_id = :user_id))
+    returning *
 )
 insert into messages select * from back""")
 
@@ -62,9 +67,16 @@ with named as (
     delete from thread_reads where conversation_id = :conversation_id and user_id = :user_id
 ), edits as (
     delete from message_edits where conversation_id = :conversation_id and seq = any (:seqs::bigint[])
+), held as (
+    delete from held_messages where conversation_id = :conversation_id and seq = any (:seqs::bigint[])
+), reports as (
+    delete from message_reports where conversation_id = :conversation_id
+       and (reporter_id = :user_id or seq = any (:seqs::bigint[]))
 )
 delete from reactions where conversation_id = :conversation_id
    and (user_id = :user_id or seq = any (:seqs::bigint[]))""")
+
+erase_activity = run("delete from activity where user_id = :user_id")
 
 # Who becomes the owner where nobody is left to be one.
 find_heir = maybe(
