@@ -19,6 +19,7 @@ from tenfold.platform.http.server import bind, serving
 from tenfold.platform.jobs.worker import Worker
 from tenfold.platform.mail.memory import MemoryMailer
 from tenfold.platform.module import Module
+from tenfold.platform.realtime.websocket import RealtimeEndpoint
 from tenfold.settings import Settings, load
 
 PASSWORD = "correct horse battery staple 7"
@@ -109,6 +110,7 @@ class World:
     mailer: MemoryMailer
     client: httpx2.AsyncClient
     url: str
+    socket: RealtimeEndpoint
     people: dict[str, Person] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Person:
@@ -202,7 +204,7 @@ async def worlds(
         async with serving(house.application(socket), listener, grace=2, drain=socket.drain):
             url = f"http://127.0.0.1:{port}"
             async with httpx2.AsyncClient(base_url=url, verify=False) as client:  # plain HTTP: no certificates to load
-                world = World(house, house.worker(), clock, mailer, client, url)
+                world = World(house, house.worker(), clock, mailer, client, url, socket)
                 for name in ("ana", "bob", "eve"):
                     await world.person(name)
                 await world.appoint(await world.person("admin_person"), "admin")
