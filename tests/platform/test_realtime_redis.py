@@ -313,6 +313,8 @@ async def test_a_cluster_without_one_of_its_masters_serves_the_rest_and_mends() 
                 *(here.broker.publish([name], HELLO) for name in names), return_exceptions=True
             )
             refused = sum(isinstance(outcome, Unavailable) for outcome in outcomes)
+            joined = await asyncio.gather(*(there.broker.positions([name]) for name in names), return_exceptions=True)
+            assert [isinstance(a, Unavailable) for a in joined] == [isinstance(b, Unavailable) for b in outcomes]
             await until(lambda: len(there.hub.got) == 64 - refused)
 
             await asyncio.to_thread(servers.nodes[1].start)

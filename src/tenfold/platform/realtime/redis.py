@@ -6,6 +6,7 @@ an evicted key) shows as another epoch, so nobody takes an old position for a ne
 """
 
 import asyncio
+import functools
 import random
 import secrets
 from collections.abc import Sequence
@@ -42,8 +43,9 @@ class RedisBroker(Broker):
         self._life = _milliseconds(max(STREAM_LIFE, 2 * history_ttl))
         self._receiver: Receiver | None = None
         self._origin = secrets.token_bytes(8)
-        self._subscribing = Gatherer(self._subscribe_all)
-        self._locating = Gatherer(self._locate_all)
+        # By group, so that in a cluster a master that is gone fails nobody but those who ask for its channels.
+        self._subscribing = [Gatherer(functools.partial(self._subscribe_group, group)) for group in redis.groups()]
+        self._locating = [Gatherer(functools.partial(self._locate_group, group)) for group in redis.groups()]
         self._parting: set[str] = set()
         self._parted: set[str] = set()
         self._part_timer: asyncio.TimerHandle | None = None
@@ -81,8 +83,8 @@ class RedisBroker(Broker):
         if self._mending is not None:
             self._mending.cancel()
             await asyncio.wait([self._mending])
-        self._subscribing.close()
-        self._locating.close()
+        for gatherer in (*self._subscribing, *self._locating):
+            gatherer.close()
         await self._redis.close()
 
     async def publish(self, channels: Sequence[str], data: Raw) -> None:
@@ -110,7 +112,7 @@ class RedisBroker(Broker):
         """Subscribe; what many callers want in one instant is one command per group."""
         self._parting.difference_update(channels)
         if len(channels) == 1:
-            await self._subscribing.ask(channels[0])
+            await self._subscribing[self._group_of(channels[0])].ask(channels[0])
         elif channels:
             await self._subscribe_all(channels)
 
@@ -123,15 +125,15 @@ class RedisBroker(Broker):
     async def positions(self, channels: Sequence[str]) -> list[StreamPosition]:
         """Where these streams stand; what many callers ask in one instant is one call per group."""
         if len(channels) == 1:
-            return [await self._locating.ask(channels[0])]
-        return await self._locate_all(channels)
+            return [await self._locating[self._group_of(channels[0])].ask(channels[0])]
+        return await spread(self._redis, channels, self._locate_group)
 
     async def history(
         self, channel: str, since: StreamPosition | None = None, *, limit: int = -1, reverse: bool = False
     ) -> History:
         """What is kept of a stream, in one step with where it stands."""
         args = (_new_epoch(), self._life, since.offset if since else -1, max(limit, -1), int(reverse))
-        group = self._redis.group_of(partition_of(channel))
+        group = self._group_of(channel)
         place, kept, first, items = await self._redis.call(group, HISTORY, self._keys(channel), args)
         position = _position(place)
         start = position.offset - kept
@@ -170,22 +172,21 @@ class RedisBroker(Broker):
         partition = partition_of(name)
         return self._redis.key(partition, f"s:{name}"), self._redis.key(partition, f"h:{name}")
 
-    async def _subscribe_all(self, channels: Sequence[str]) -> Sequence[None]:
-        async def subscribe(group: int, names: Sequence[str]) -> Sequence[None]:
-            await self._redis.subscribe(group, [self._channel(name) for name in names])
-            return [None] * len(names)
+    def _group_of(self, name: str) -> int:
+        return self._redis.group_of(partition_of(name))
 
-        return await spread(self._redis, channels, subscribe)
+    async def _subscribe_all(self, channels: Sequence[str]) -> None:
+        await spread(self._redis, channels, self._subscribe_group)
 
-    async def _locate_all(self, channels: Sequence[str]) -> list[StreamPosition]:
+    async def _subscribe_group(self, group: int, names: Sequence[str]) -> Sequence[None]:
+        await self._redis.subscribe(group, [self._channel(name) for name in names])
+        return [None] * len(names)
+
+    async def _locate_group(self, group: int, names: Sequence[str]) -> Sequence[StreamPosition]:
         refresh = int(random.random() * _REFRESH_ONE_IN < 1)  # noqa: S311 - no secret
-
-        async def locate(group: int, names: Sequence[str]) -> Sequence[StreamPosition]:
-            keys = [self._keys(name)[0] for name in names]
-            places = await self._redis.call(group, POSITIONS, keys, (_new_epoch(), self._life, refresh))
-            return [_position(place) for place in places]
-
-        return await spread(self._redis, channels, locate)
+        keys = [self._keys(name)[0] for name in names]
+        places = await self._redis.call(group, POSITIONS, keys, (_new_epoch(), self._life, refresh))
+        return [_position(place) for place in places]
 
     async def _renew(self, group: int, names: Sequence[str]) -> Sequence[None]:
         keys = [key for name in names for key in self._keys(name)]
@@ -197,7 +198,7 @@ class RedisBroker(Broker):
         groups: dict[int, list[str]] = {}
         for name in self._parting:
             if self._receiver is None or not self._receiver.listens(name):
-                groups.setdefault(self._redis.group_of(partition_of(name)), []).append(name)
+                groups.setdefault(self._group_of(name), []).append(name)
         self._parting.clear()
         for group, names in groups.items():
             self._parted.update(names)
@@ -257,7 +258,7 @@ class RedisBroker(Broker):
         if self._redis.group_of(0) in groups or _SIGNALS in torn:
             await self._redis.subscribe(self._redis.group_of(0), [self._signals])
         wanted = self._receiver.channels() if self._receiver is not None else ()
-        names = [n for n in wanted if n in torn or self._redis.group_of(partition_of(n)) in groups]
+        names = [n for n in wanted if n in torn or self._group_of(n) in groups]
         await self._subscribe_all(names)
 
 

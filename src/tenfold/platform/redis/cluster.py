@@ -131,8 +131,8 @@ class RedisCluster(Redis):
             self._doubt.clear()
             try:
                 await self._look()
-            except _TROUBLE as error:
-                log.debug("redis.no_slots", error=str(error) or type(error).__name__)
+            except Exception as error:  # a boundary: the next look may find what this one did not
+                log.info("redis.no_slots", error=str(error) or type(error).__name__)
                 self._doubt.set()
             if any(owner is None or owner.connection is None for owner in self._owners):
                 self._doubt.set()

@@ -9,6 +9,8 @@ from tenfold.kit.refusals import Unavailable
 A = TypeVar("A")
 B = TypeVar("B")
 _AT_ONCE = 4
+MOST = 250
+"""Items in one call: a script blocks Redis while it runs, so none takes longer than a few milliseconds."""
 
 
 class Gatherer(Generic[A, B]):
@@ -17,7 +19,7 @@ class Gatherer(Generic[A, B]):
     `work` answers each of a list, in its order; what it raises is raised to every one of its askers.
     """
 
-    def __init__(self, work: Callable[[list[A]], Awaitable[Sequence[B]]], *, most: int = 500) -> None:
+    def __init__(self, work: Callable[[list[A]], Awaitable[Sequence[B]]], *, most: int = MOST) -> None:
         self._work = work
         self._most = most
         self._waiting: list[tuple[A, asyncio.Future[B]]] = []

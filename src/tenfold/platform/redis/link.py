@@ -10,7 +10,7 @@ import structlog
 from tenfold.kit.refusals import Unavailable
 from tenfold.platform.observe import metrics
 from tenfold.platform.redis.address import Address
-from tenfold.platform.redis.connection import Connection, Refused
+from tenfold.platform.redis.connection import Connection
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
@@ -61,7 +61,7 @@ class Link:
         while True:
             try:
                 self.connection = await Connection.to(self.address, self._pushed, patience=self._patience)
-            except (OSError, TimeoutError, Refused, Unavailable) as error:
+            except Exception as error:  # a boundary: whatever it is, the server may be there later
                 if not said:
                     log.warning("redis.unreachable", server=str(self.address), error=str(error) or type(error).__name__)
                     said = True

@@ -5,11 +5,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from tenfold.platform.redis.client import Redis, partition_of
+from tenfold.platform.redis.gatherer import MOST
 
 T = TypeVar("T")
 R = TypeVar("R")
-MOST = 500
-"""Items in one call: a script blocks Redis while it runs, so none takes longer than a millisecond or two."""
 
 
 async def spread(
