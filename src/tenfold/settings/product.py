@@ -133,12 +133,6 @@ class Chat(Section):
     hint_every: Span = Field(
         default=timedelta(seconds=1), description="How often, at most, a group's other members are told of messages."
     )
-    replay_cap: int = Field(
-        default=1_000,
-        ge=1,
-        le=10_000,
-        description="Changes that a client recovers at once; one that missed more reads them page by page.",
-    )
     reaction_kinds: int = Field(default=20, ge=1, le=200, description="Different reactions that one message may have.")
     pins: int = Field(default=50, ge=1, le=1_000, description="Pinned messages in one conversation.")
     request_messages: int = Field(
