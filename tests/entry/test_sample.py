@@ -100,6 +100,22 @@ async def test_a_sample_can_be_looked_at(world: Town) -> None:
     assert home.body["items"]
 
 
+async def test_the_people_of_a_small_sample_talk(world: Town) -> None:
+    """Pairs and groups, in the order of time, with numbers as the doors would have given them."""
+    sampled = await run(world.house, users=20, posts=20)
+
+    credentials = {"email": f"{sampled.handles[0]}@example.com", "password": PASSWORD}
+    signed_in = await world.visitor.post("/v1/sessions", credentials)
+    headers = {"authorization": f"Bearer {signed_in.body['access_token']}"}
+    listed = (await world.visitor.get("/v1/conversations", headers=headers)).body["items"]
+    assert listed
+    for conversation in listed:
+        path = f"/v1/conversations/{conversation['id']}/messages"
+        found = (await world.visitor.get(path, headers=headers, params={"limit": 100})).body["items"]
+        assert [message["seq"] for message in found] == list(range(1, conversation["last_seq"] + 1))
+        assert [message["created_at"] for message in found] == sorted(message["created_at"] for message in found)
+
+
 async def test_a_second_sample_is_refused(world: Town) -> None:
     """The same people cannot join twice, and nothing of the second world is left behind."""
     await run(world.house, users=10, posts=5, bulk=True)

@@ -9,8 +9,12 @@ from tenfold.assembly import House
 from tenfold.entry.sample.bulk import Bulk
 from tenfold.entry.sample.deeds import Deeds
 from tenfold.entry.sample.progress import Progress, silent
+from tenfold.entry.sample.talks import Talks
 from tenfold.entry.sample.world import World
 from tenfold.kit.refusals import CannotStart
+from tenfold.modules.chat.hints import Hints
+from tenfold.modules.chat.shapes import ChatPolicy
+from tenfold.modules.chat.ties import Ties
 from tenfold.modules.feed.shapes import FeedPolicy
 from tenfold.platform.db import Write
 
@@ -55,6 +59,8 @@ async def run(
     try:
         async with connection.transaction():
             await build.write(Write(connection, now), progress)
+            if not bulk:
+                await _talks(house, world).write(Write(connection, now), progress)
         for module in house.modules:
             for table in module.homes:
                 await connection.execute(f'vacuum (analyze) "{table}"')
@@ -64,3 +70,8 @@ async def run(
         await connection.close()
     famous = sorted(range(users), key=world.rank_of)[:_SHOWN]
     return Sampled(users, world.posts, tuple(world.somebody(index).handle for index in famous))
+
+
+def _talks(house: House, world: World) -> Talks:
+    part = house.parts.get
+    return Talks(world, policy=part(ChatPolicy), hints=part(Hints), ties=part(Ties))

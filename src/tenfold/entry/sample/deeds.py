@@ -49,7 +49,7 @@ class Deeds:
         for follower, followees in self._world.follows():
             followers.update(followees)
             for followee in followees:
-                with self._at(tx, self._world.followed_at(follower, followee)) as then:
+                with at(tx, self._world.followed_at(follower, followee)) as then:
                     await follow_user(then, self._actor(follower), self._people[followee], policy=self._policy)
             progress("follows", len(followees), None)
         pulled = [person for person, count in followers.items() if count >= self._policy.pull_threshold]
@@ -64,7 +64,7 @@ class Deeds:
                 lang=world.language(post),
                 reply_to=self._ref(world.reply_to[post]) if world.reply_to[post] >= 0 else None,
             )
-            with self._at(tx, world.at[post]) as then:
+            with at(tx, world.at[post]) as then:
                 rows = await publish_post(then, self._actor(world.author[post]), draft)
             self._posts.append(rows[0].post_id)
             if len(self._posts) % _TOLD_EVERY == 0:
@@ -76,7 +76,7 @@ class Deeds:
         for post, likers in self._world.likes():
             ref = self._ref(post)
             for liker in likers:
-                with self._at(tx, self._world.liked_at(post, liker)) as then:
+                with at(tx, self._world.liked_at(post, liker)) as then:
                     await like_post(then, self._actor(liker), ref.author_id, ref.id)
             progress("likes", len(likers), None)
 
@@ -86,10 +86,10 @@ class Deeds:
     def _ref(self, post: int) -> Ref:
         return Ref(self._people[self._world.author[post]], self._posts[post])
 
-    @staticmethod
-    @contextmanager
-    def _at(tx: Write, milliseconds: int) -> Iterator[Write]:
-        """The same transaction at another time; what is announced in it is forgotten."""
-        then = instant(milliseconds)
-        with minting_at(then):
-            yield Write(tx.connection, then)
+
+@contextmanager
+def at(tx: Write, milliseconds: int) -> Iterator[Write]:
+    """The same transaction at another time; what is announced in it is forgotten."""
+    then = instant(milliseconds)
+    with minting_at(then):
+        yield Write(tx.connection, then)

@@ -107,7 +107,11 @@ class World:
 
     def language(self, post: int) -> str:
         """The language a post is written in: its author's."""
-        return LANGUAGES[self._languages[self.author[post]]]
+        return self.language_of(self.author[post])
+
+    def language_of(self, person: int) -> str:
+        """The language that a person writes."""
+        return LANGUAGES[self._languages[person]]
 
     def is_public(self, post: int) -> bool:
         """Whether everybody may read a post; what is answered always is, and so are the answers."""

@@ -81,4 +81,11 @@ module = Module(
         "held_messages": "conversation_id",
         "activity": "user_id",
     },
+    costs={
+        "GET /conversations": 6.0,
+        "GET /conversations/{conversation_id:uuid}/messages": 3.0,
+        "POST /conversations/{conversation_id:uuid}/messages": 4.0,
+        "PUT /conversations/{conversation_id:uuid}/read": 3.0,
+        "GET /me/unread": 4.0,
+    },
 )
