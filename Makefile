@@ -20,6 +20,7 @@ install-dev: ## The same, with what tests and checks need
 
 test: install-dev ## Everything, on real servers
 	@sh scripts/packages.sh postgresql-15 redis-server
+	@sh scripts/npm.sh tests/sdk
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-postgres-15: install-dev ## What touches the database, on the distribution's Postgres 15
