@@ -48,18 +48,26 @@ class RedisServer:
 
     def start(self) -> None:
         """Start, or start again with what the folder holds, and wait until it answers."""
-        command = ["redis-server", "--port", str(self.port), "--dir", str(self.folder), *_IN_A_HURRY, *self._options]
-        self._process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *command], stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 20
-        while True:
-            try:
-                with self.client() as client:
-                    client.ping()
-                return
-            except redis.ConnectionError:
-                if time.monotonic() > deadline or self._process.poll() is not None:
-                    raise
-                time.sleep(0.01)
+        while not self._answers():
+            assert time.monotonic() < deadline, "redis-server does not start"
+            if self._process is None or self._process.poll() is not None:
+                # Not yet, or not: for a moment somebody's outgoing connection may have the port.
+                self._process = subprocess.Popen(self._command(), stdout=subprocess.DEVNULL)
+            time.sleep(0.01)
+
+    def _command(self) -> list[str]:
+        server = ["redis-server", "--port", str(self.port), "--dir", str(self.folder), *_IN_A_HURRY, *self._options]
+        return ["setpriv", "--pdeathsig", "KILL", "--", *server]
+
+    def _answers(self) -> bool:
+        if self._process is None:
+            return False
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except redis.ConnectionError:
+            return False
 
     def kill(self) -> None:
         """End it as a power cut would."""
