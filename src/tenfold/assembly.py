@@ -119,7 +119,11 @@ class House:
         self.cache = add(Cache, MemoryCache(settings.cache.max_bytes, clock=self.clock))
         self.cache.attach(self.bus)
         self.limits = add(Limits, MemoryLimits(self.clock))
-        self.hub = Hub(*self._engines(alone=alone), durable_epoch=settings.realtime.epoch)
+        self.hub = Hub(
+            *self._engines(alone=alone),
+            check_every=settings.realtime.check_every.total_seconds(),
+            durable_epoch=settings.realtime.epoch,
+        )
         self.realtime = add(Realtime, self.hub)
         self.mailer = add(Mailer, mailer or _mailer(settings, self.clock))
         add(Exports, Exports({module.name: module.export for module in modules if module.export is not None}))

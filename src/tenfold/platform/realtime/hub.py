@@ -43,7 +43,7 @@ class Hub(Realtime):
         presence: Presence,
         *,
         kinds: Kinds | None = None,
-        check_every: float = 25.0,
+        check_every: float = 30.0,
         durable_epoch: str = DURABLE_EPOCH,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:

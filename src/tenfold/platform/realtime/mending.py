@@ -5,7 +5,6 @@ channel once in a while. What is missing comes from the broker's history or from
 """
 
 import asyncio
-import contextlib
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -45,7 +44,7 @@ class Mender:
     """One per hub."""
 
     def __init__(
-        self, hub: "Hub", *, check_every: float = 25.0, monotonic: Callable[[], float] = time.monotonic
+        self, hub: "Hub", *, check_every: float = 30.0, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._hub = hub
         self._check_every = check_every
@@ -213,8 +212,12 @@ class Mender:
             names = list(self._hub.topics)
             for step in range(steps):
                 await asyncio.sleep(self._check_every / steps)
-                with contextlib.suppress(*AWAY):
+                try:
                     await self._check(names[step::steps], everything=not self._hub.broker.loses_nothing)
+                except AWAY as error:
+                    log.info("realtime.cannot_check_yet", error=str(error))
+                except Exception:
+                    log.exception("realtime.check_failed")
 
     async def _after_gap(self, unheard: list[str] | None) -> None:
         try:
@@ -222,9 +225,11 @@ class Mender:
                 await self._hub.broker.begin_anew(unheard)
             unheard = []
             await self._check(list(self._hub.topics), everything=True)
+            await self._check_rights()
         except AWAY:
             self._hub.note_unheard(unheard)
-        await self._check_rights()
+        except Exception:
+            log.exception("realtime.check_failed")
 
     async def _check(self, names: Sequence[str], *, everything: bool) -> None:
         """Compare where channels stand with what was delivered; streams of a broker that loses nothing are left out."""

@@ -32,9 +32,8 @@ AT_ONCE = 1000
 
 
 class PresenceNews(msgspec.Struct, frozen=True):
-    """Somebody came online, or is gone from everywhere; told on `presence:{user_id}`."""
+    """Somebody came online, or is gone from everywhere; told on `presence:{user_id}`, which names them."""
 
-    user_id: UUID
     online: bool
     type: str = "presence.changed"
 
@@ -193,15 +192,16 @@ class Roll:
                 self._changed.setdefault(UUID(channel.removeprefix("user:")), False)
 
     async def _tell(self) -> None:
-        """Say who came and who went, if they are still so: of a user with two devices, one may have gone."""
+        """Say who came, and who went and is nowhere else: of a user with two devices, one may have gone."""
         changed, self._changed = self._changed, {}
-        worth = set(self._hub.listening(presence_channel(user_id) for user_id in changed))
-        users = [user_id for user_id in changed if presence_channel(user_id) in worth]
-        if not users:
+        if not changed:
             return
         await self.flush()
-        counts = await self._presence.attendance([user_channel(user_id) for user_id in users])
-        for user_id, count in zip(users, counts, strict=True):
-            if (count.clients > 0) is changed[user_id]:
-                news = PresenceNews(user_id, changed[user_id])
-                await self._hub.publish_ephemeral([presence_channel(user_id)], news)
+        came = [user_id for user_id, is_here in changed.items() if is_here]
+        went = [user_id for user_id, is_here in changed.items() if not is_here]
+        counts = await self._presence.attendance([user_channel(user_id) for user_id in went]) if went else []
+        gone = [user_id for user_id, count in zip(went, counts, strict=True) if not count.clients]
+        for is_online, user_ids in ((True, came), (False, gone)):
+            for start in range(0, len(user_ids), AT_ONCE):
+                channels = [presence_channel(user_id) for user_id in user_ids[start : start + AT_ONCE]]
+                await self._hub.publish_ephemeral(channels, PresenceNews(is_online))
