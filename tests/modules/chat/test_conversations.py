@@ -140,6 +140,28 @@ async def test_a_full_group_takes_nobody(world: World) -> None:
     assert sorted(await asyncio.gather(come(world.bob), come(world.eve))) == ["ConversationIsFull", "in"]
 
 
+async def test_who_comes_twice_at_once_is_there_once(world: World) -> None:
+    """Two devices of one person press the button: one member more, one notice."""
+    conversation = await group(world.ana, access="open")
+
+    answers = await asyncio.gather(*(world.bob.put(f"{at(conversation)}/membership") for _ in range(4)))
+
+    assert {answer.status for answer in answers} == {204}
+    assert (await seen(world.ana, conversation))["member_count"] == 2
+    assert (await seen(world.ana, conversation))["last_seq"] == 1
+
+
+async def test_an_admin_who_leaves_a_channel_undoes_nothing_that_is_said_meanwhile(world: World) -> None:
+    """A channel is not held by those who come and go, but it is by who changes it."""
+    channel = await group(world.ana, world.bob, kind="channel", access="open")
+    done(await world.ana.patch(f"{at(channel)}/members/{world.bob.id}", {"role": "admin"}))
+
+    await asyncio.gather(*(say(world.ana, channel) for _ in range(10)), world.bob.delete(f"{at(channel)}/membership"))
+
+    assert (await seen(world.ana, channel))["last_seq"] == 10
+    assert len(await texts(world.ana, channel)) == 10
+
+
 async def test_a_list_is_by_the_latest_message_and_shelves_hold_the_rest(world: World) -> None:
     """What is hidden returns with the next message; what is archived does not."""
     one = await group(world.ana, world.bob, title="one")

@@ -118,12 +118,19 @@ async def must_have_room(tx: Write, user_id: UUID, policy: ChatPolicy) -> None:
 
 
 async def _look(tx: Write, conversation_id: UUID, user_id: UUID) -> tuple[ConversationRow, MemberRow | None]:
-    """A member's row, and their conversation, both held; a channel is not."""
-    person = await members.hold_member(tx, conversation_id=conversation_id, user_id=user_id)
+    """A member's row, and their conversation, both held; a channel is not, for a mere member.
+
+    Somebody without a row has none that could be held: they are looked at again when the conversation is.
+    """
+    at = {"conversation_id": conversation_id, "user_id": user_id}
+    person = await members.hold_member(tx, **at)
     here = await conversations.find_conversation(tx, conversation_id=conversation_id)
     if here is None:
         raise ConversationNotFound
-    return here if here.kind == "channel" else await _hold(tx, conversation_id), person
+    if here.kind == "channel" and (person is None or person.role == "member"):
+        return here, person
+    here = await _hold(tx, conversation_id)
+    return here, person or await members.find_member(tx, **at)
 
 
 async def _hold(tx: Write, conversation_id: UUID) -> ConversationRow:
