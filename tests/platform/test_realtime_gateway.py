@@ -143,7 +143,8 @@ async def test_nothing_of_the_handshake_is_kept() -> None:
         assert await signed_in(at, connection, at.world.token(person()))
         (carried,) = at.endpoint._open
 
-        assert carried._transport.request.headers is None
+        request = carried._transport.request
+        assert request.method is request.path is request.version is request.headers is None
         assert carried._work is carried._inbox is carried._parts is carried._frames is None
 
 

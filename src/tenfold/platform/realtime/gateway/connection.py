@@ -62,7 +62,7 @@ class Connection(WSListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         """The handshake is done: the session begins. What was read of the request goes."""
         request: Any = transport.request
-        request.headers = request.path = None
+        request.method = request.path = request.version = request.headers = None
         self._transport = transport
         self.session = self._gateway.begin(self)
 
