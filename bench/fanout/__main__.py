@@ -21,6 +21,7 @@ BOUND = 200.0
 RESULTS = ROOT / "bench" / "results"
 _PACKAGES = ("tenfold", "picows", "uvloop", "msgspec", "websockets", "hdrhistogram")
 _FIRST, _LEAST = 20_000.0, 5_000.0
+_LONGEST_PROBE = 10.0
 _TO_SOCKETIO, _PER_CORE = 3.0, 12_500.0
 
 
@@ -80,11 +81,11 @@ def search(stage: Stage, scenario: Scenario, trial: Trial, seconds: float) -> Be
 
 
 def _probe(stage: Stage, scenario: Scenario, rate: float, seconds: float) -> Best:
-    """Publish so that `rate` deliveries are due each second, at least twenty times."""
+    """Publish so that `rate` deliveries are due each second; at least twenty times, unless that takes too long."""
     publications = rate / scenario.listeners
     warm_up = max(0.5, 2 / publications)
     before = processor_seconds(stage.pid)
-    outcome = stage.probe(publications, max(seconds, 20 / publications), warm_up)
+    outcome = stage.probe(publications, max(seconds, min(20 / publications, _LONGEST_PROBE)), warm_up)
     spent = processor_seconds(stage.pid) - before
     return Best(outcome, rate, 1e6 * spent / max(1, outcome.delivered))
 
