@@ -2,21 +2,18 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
 
 from tenfold.kit.actors import Actor
-from tenfold.kit.ids import new_id
-from tenfold.platform.realtime import EVERYONE, Channel, codes, guests, mending, presence_channel, user_channel
+from tenfold.platform.realtime import EVERYONE, Channel, codes, guests, mending, user_channel
 from tenfold.platform.realtime.hub import Hub
 from tenfold.platform.realtime.kinds import Kinds
 from tenfold.platform.realtime.memory import MemoryBroker, MemoryPresence
 from tenfold.platform.realtime.protocol import Push, StreamPosition, decode_replies
 from tests.platform.realtime_faults import Ledger, ShakyBroker
-from tests.platform.realtime_world import Ear, RealtimeWorld, RecordingWire, connected, everybody, person, say
+from tests.platform.realtime_world import Ear, RealtimeWorld, RecordingWire, connected, person, say
 
 ROOM = UUID(int=1)
 CHANNEL = f"room:{ROOM}"
@@ -280,150 +277,3 @@ async def test_what_is_for_everyone_reaches_every_connection_in_order(monkeypatc
     reply = wire.take()[0].connect
     assert reply is not None
     assert [one.offset for one in reply.subs[EVERYONE].publications] == [1, 2]
-
-
-# Presence
-
-
-def room(**more: Any) -> Channel:
-    return Channel("room:{room_id}", everybody, presence=True, **more)
-
-
-async def test_everybody_connected_is_present_from_whichever_process_one_asks() -> None:
-    """User, device and since when; gone when they leave, and all at once when a process stops."""
-    broker, presence = MemoryBroker(), MemoryPresence()
-    worlds = [RealtimeWorld(broker=broker, presence=presence) for _ in range(2)]
-    ana, bob = person(), person()
-    for world in worlds:
-        await world.hub.open()
-    session, _, reply = await connected(worlds[0], ana)
-    await connected(worlds[0], bob)
-    await worlds[0].hub.roll.flush()
-
-    (found,) = await worlds[1].hub.present([user_channel(ana.id)])
-    entry = found[0]
-    assert (entry.user_id, entry.client, entry.session_id, entry.node) == (
-        ana.id,
-        reply.client,
-        ana.session_id,
-        worlds[0].hub.node,
-    )
-    assert abs(entry.since - session.since) < 1
-
-    session.lost()
-    await worlds[0].hub.roll.flush()
-    assert await worlds[1].hub.present([user_channel(ana.id)]) == [[]]
-    assert (await worlds[1].hub.last_active([ana.id]))[0] is not None
-    await worlds[0].hub.close()
-    assert await worlds[1].hub.present([user_channel(bob.id)]) == [[]]
-    await worlds[1].hub.close()
-
-
-async def test_peers_are_told_who_came_online_and_who_is_gone_from_everywhere(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A second device that goes is no news."""
-    monkeypatch.setattr("tenfold.platform.realtime.roll.TELL_EVERY", 0.01)
-    world, ana = RealtimeWorld(), person()
-    peer = Ear()
-    await world.hub.open()
-    await world.hub.join(peer, presence_channel(ana.id))
-
-    phone, _, _ = await connected(world, ana)
-    await until(lambda: len(peer.frames) == 1)
-    laptop, _, _ = await connected(world, Actor(id=ana.id, session_id=new_id()))
-    phone.lost()
-    await asyncio.sleep(0.05)
-    assert len(peer.frames) == 1
-    laptop.lost()
-    await until(lambda: len(peer.frames) == 2)
-    await world.hub.close()
-
-    news = [data for _, data in peer.heard()]
-    assert [(one["type"], one["online"]) for one in news] == [("presence.changed", True), ("presence.changed", False)]
-
-
-async def test_a_killed_process_takes_its_people_offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that are left hear of it when its lease is over."""
-    monkeypatch.setattr("tenfold.platform.realtime.roll.TELL_EVERY", 0.01)
-    clock = {"now": 1000.0}
-    broker, presence = MemoryBroker(), MemoryPresence(now=lambda: clock["now"])
-    killed, alive = (RealtimeWorld(broker=broker, presence=presence) for _ in range(2))
-    ana, peer = person(), Ear()
-    await connected(killed, ana)
-    await killed.hub.roll.flush()
-    await alive.hub.join(peer, presence_channel(ana.id))
-    assert await alive.hub.present([user_channel(ana.id)]) != [[]]
-
-    clock["now"] += 11
-    monkeypatch.setattr("tenfold.platform.realtime.roll.RENEW_EVERY", timedelta(0))
-    await alive.hub.open()
-    await until(lambda: peer.frames)
-    await alive.hub.close()
-
-    assert [data["online"] for _, data in peer.heard()] == [False]
-
-
-async def test_a_process_whose_lease_ran_out_enters_its_people_again() -> None:
-    """Its machine slept, or presence forgot: everybody who is connected is present again after the next renewal."""
-    clock = {"now": 1000.0}
-    presence = MemoryPresence(now=lambda: clock["now"])
-    world, ana = RealtimeWorld(presence=presence), person()
-    await connected(world, ana)
-    await world.hub.roll.flush()
-
-    clock["now"] += 60
-    await presence.sweep()
-    assert await presence.present([user_channel(ana.id)]) == [[]]
-    await world.hub.roll._renew()
-
-    assert len((await presence.present([user_channel(ana.id)]))[0]) == 1
-
-
-async def test_listeners_are_told_who_joins_and_who_leaves_where_it_is_declared() -> None:
-    """As the official clients expect it: a push with user and client."""
-    world = RealtimeWorld(channels=[room(join_leave=True)])
-    ana, bob = person(), person()
-    session, wire, _ = await connected(world, ana)
-    other, _, reply = await connected(world, bob)
-    await say(session, f'{{"id":2,"subscribe":{{"channel":"{CHANNEL}"}}}}')
-    await world.hub.roll.flush()
-    wire.frames.clear()
-
-    await say(other, f'{{"id":2,"subscribe":{{"channel":"{CHANNEL}"}}}}')
-    await world.hub.roll.flush()
-    await say(other, f'{{"id":3,"unsubscribe":{{"channel":"{CHANNEL}"}}}}')
-    await world.hub.roll.flush()
-
-    said = pushes(wire)
-    assert [(push.join is not None, push.leave is not None) for push in said] == [(True, False), (False, True)]
-    assert said[0].join is not None
-    assert (said[0].join.info.user, said[0].join.info.client) == (str(bob.id), reply.client)
-
-
-async def test_connections_do_not_mind_that_presence_is_away() -> None:
-    """Whoever asks is told of nobody; when it is back, all are entered."""
-
-    class Away(MemoryPresence):
-        is_away = True
-
-        async def enter(self, entries: Any) -> None:
-            if self.is_away:
-                raise ConnectionError
-            await super().enter(entries)
-
-        async def renew(self, node: str) -> bool:
-            if self.is_away:
-                raise ConnectionError
-            return await super().renew(node)
-
-    presence = Away()
-    world, ana = RealtimeWorld(presence=presence), person()
-    _, wire, _ = await connected(world, ana)
-    assert await world.hub.present([user_channel(ana.id)]) == [[]]
-    assert wire.closed is None
-
-    presence.is_away = False
-    (found,) = await world.hub.present([user_channel(ana.id)])
-
-    assert [entry.user_id for entry in found] == [ana.id]

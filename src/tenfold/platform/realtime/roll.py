@@ -68,6 +68,11 @@ class Roll:
         with contextlib.suppress(*AWAY):
             await self._presence.release(self._hub.node)
 
+    @property
+    def has_news(self) -> bool:
+        """Whether somebody came or went who has not been told of yet."""
+        return bool(self._changed)
+
     def came(self, topic: Topic, listener: Listener) -> None:
         """Somebody listens to a channel now."""
         self._note(topic, listener, is_here=True)
