@@ -228,25 +228,6 @@ async def test_many_callers_share_few_connections(db: Database) -> None:
     assert sorted(served) == list(range(60))
 
 
-async def test_connections_that_nobody_needs_are_let_go(empty_address: Address) -> None:
-    """Many processes that mostly idle would take all that the server has; who needs one again is given one."""
-    database = Database(empty_address.dsn, **empty_address.options)
-    await database.open()
-    observer = await asyncpg.connect(**empty_address.options)
-    ours = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-    assert await observer.fetchval(ours) == 1
-
-    await database.trim()
-
-    async with asyncio.timeout(10):
-        while await observer.fetchval(ours):
-            await asyncio.sleep(0.01)
-    async with database.read() as tx:
-        assert await tx.connection.fetchval("select 1") == 1
-    await observer.close()
-    await database.close()
-
-
 async def test_cancelled_callers_take_no_connection_with_them(db: Database) -> None:
     """Clients that hang up in the middle, however many, leave the pool whole."""
 
