@@ -122,9 +122,12 @@ class Puppet:
         )
         return cls(process)
 
-    async def client(self, url: str, give: Give | None = None, **options: Any) -> "JavaScriptClient":
+    async def client(
+        self, url: str, give: Give | None = None, *, patience: float, **options: Any
+    ) -> "JavaScriptClient":
         client = JavaScriptClient(self, f"c{len(self._clients)}", give)
         self._clients[client.name] = client
+        options["maxServerPingDelay"] = patience * 1000
         await self.do("new", client=client.name, url=url, options=options, asks=give is not None)
         return client
 
@@ -222,11 +225,16 @@ class JavaScriptClient(SdkClient):
 class PythonClient(SdkClient):
     """A client of `centrifuge-python`."""
 
-    def __init__(self, url: str, give: Give | None = None, **options: Any) -> None:
+    def __init__(self, url: str, give: Give | None = None, *, patience: float, **options: Any) -> None:
         super().__init__()
         self.give = give
         token = {"get_token": lambda: give(None)} if give else {}
-        fast = {"min_reconnect_delay": 0.05, "max_reconnect_delay": 0.2, "proxy": None}
+        fast = {
+            "min_reconnect_delay": 0.05,
+            "max_reconnect_delay": 0.2,
+            "proxy": None,
+            "max_server_ping_delay": patience,
+        }
         self._client = Client(url, events=_Listener(self.events), **fast, **options, **token)
 
     async def connect(self) -> None:
