@@ -113,3 +113,15 @@ async def test_slow_mode_says_how_long_to_wait(world: World) -> None:
     assert refused.code == "TooSoon"
     assert 0 < int(refused.headers["retry-after"]) <= 60
     assert again["seq"] == first["seq"]
+
+
+async def test_who_declined_may_begin_anew(world: World) -> None:
+    """To open the conversation oneself is to come back to it."""
+    room = await opened(world.eve, world.ana)
+    await say(world.eve, room, "hello")
+    done(await world.ana.delete(f"{room}/membership"))
+
+    assert await opened(world.ana, world.eve) == room
+    await say(world.ana, room, "well, hello")
+
+    assert [message["body"] for message in await read(world.eve, room)][-1] == "well, hello"

@@ -47,9 +47,9 @@ async def join(tx: Write, actor: Actor, conversation_id: UUID, *, policy: ChatPo
 
 
 async def accept(tx: Write, actor: Actor, conversation_id: UUID) -> None:
-    """Let a stranger's direct conversation in, which answering does as well."""
+    """Let a stranger's direct conversation in, which answering does as well; or come back to one that was declined."""
     here, me = await _look(tx, conversation_id, actor.id)
-    if me is not None and me.state == "invited":
+    if me is not None and me.state in ("invited", "left") and here.kind == "direct":
         await settle(tx, here, me, _as(me, tx, actor.id, state="joined"))
         tx.publish(MemberJoined(conversation_id=conversation_id, user_id=actor.id))
 
