@@ -107,7 +107,7 @@ async def connect(session: "Session", request: ConnectRequest) -> ConnectResult 
         ttl=token.ttl,
         subs={channel: _result_of(joined, asked.get(channel)) for channel, joined in subs.items()},
         ping=max(1, round(lobby.rules.ping_interval)),
-        pong=session.answers_pings,
+        pong=True,
     )
 
 

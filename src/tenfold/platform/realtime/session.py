@@ -6,7 +6,7 @@ ask for is in `commands.py`.
 """
 
 from collections.abc import Coroutine, Iterator
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from tenfold.kit.actors import Actor
 from tenfold.platform.observe import metrics
@@ -54,9 +54,6 @@ class Session:
         "lobby",
         "subscriptions",
     )
-
-    answers_pings: ClassVar[bool] = True
-    """Whether the client must answer pings; on a one-way connection it cannot."""
 
     def __init__(self, lobby: Lobby, wire: Wire) -> None:
         now = lobby.monotonic()
@@ -120,8 +117,7 @@ class Session:
         self._drop_expired(now)
         if now >= self._ping_at:
             self._ping_at = now + self.lobby.rules.ping_interval
-            if self.answers_pings:
-                self._pong_by = self._pong_by or now + self.lobby.rules.pong_timeout
+            self._pong_by = self._pong_by or now + self.lobby.rules.pong_timeout
             self.deliver(PING)
         return min(at for at in (self._ping_at, self._pong_by, self.expires_at) if at is not None and at > now)
 
