@@ -110,7 +110,7 @@ class Bench:
         baseline, begins = sustained * chosen.share, _BEFORE
         ends, over = begins + chosen.spike, begins + chosen.spike + chosen.tail
         phases = [Phase(baseline, begins), Phase(baseline * _PEAK, chosen.spike), Phase(baseline, chosen.tail)]
-        outcome, cores, verdict = await self.run(door, phases, patience=None, drain=120.0)
+        outcome, cores, verdict = await self.run(door, phases, patience=None, drain=60.0)
         everything = range(len(outcome.due))
         before, during = figures.due_between(outcome, 2, begins), figures.due_between(outcome, begins, ends)
         seconds = figures.by_second(outcome, over)

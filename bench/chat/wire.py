@@ -169,11 +169,10 @@ class Socket(asyncio.Protocol):
 
     def _take(self, opcode: int, payload: bytes) -> None:
         if opcode == _TEXT:
-            if payload == _PING:
-                self.say(_PING)
-                return
             for reply in _read_replies(payload):
-                if self._asked is not None and reply.push is None:
+                if reply.push is None and not reply.id:  # a ping, alone or among others in a frame
+                    self.say(_PING)
+                elif self._asked is not None and reply.push is None:
                     self._settle(reply)
                 else:
                     self._heard(reply)
