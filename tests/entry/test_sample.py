@@ -116,6 +116,20 @@ async def test_the_people_of_a_small_sample_talk(world: Town) -> None:
         assert [message["created_at"] for message in found] == sorted(message["created_at"] for message in found)
 
 
+async def test_a_small_sample_is_written_piece_by_piece(world: Town) -> None:
+    """Deeds hold locks until their transaction ends: in one for all, the server would run out of room for locks."""
+
+    def end_at_the_posts(what: str, _: int, __: int | None) -> None:
+        if what == "posts":
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        await run(world.house, users=20, posts=20, progress=end_at_the_posts)
+
+    async with world.db.read() as tx:
+        assert await tx.connection.fetchval("select count(*) from follows") > 0
+
+
 async def test_a_second_sample_is_refused(world: Town) -> None:
     """The same people cannot join twice, and nothing of the second world is left behind."""
     await run(world.house, users=10, posts=5, bulk=True)

@@ -45,8 +45,8 @@ async def run(
 ) -> Sampled:
     """Build a world of so many people and posts (by default ten each) in an open house, ending at the present hour.
 
-    Small worlds are built through the modules' deeds, large ones with COPY; `bulk` decides otherwise. All or nothing
-    is written. Raises `CannotStart` when there is a sample already.
+    Small worlds are built through the modules' deeds, piece by piece, large ones with COPY, all or nothing; `bulk`
+    decides otherwise. Raises `CannotStart` when there is a sample already, before anything is written.
     """
     now = house.clock.now()
     until = int((now - timedelta(minutes=1)).timestamp()) // 3600 * 3_600_000
@@ -54,13 +54,14 @@ async def run(
     if bulk is None:
         bulk = users > _SMALL_USERS or world.posts > _SMALL_POSTS
     password_hash = await house.passwords.hash(PASSWORD)
-    build = (Bulk if bulk else Deeds)(world, password_hash=password_hash, policy=house.parts.get(FeedPolicy))
+    named = {"password_hash": password_hash, "policy": house.parts.get(FeedPolicy)}
     connection = await house.db.connect()
     try:
+        tx = Write(connection, now)
+        if not bulk:
+            await Deeds(world, **named).write(tx, progress)
         async with connection.transaction():
-            await build.write(Write(connection, now), progress)
-            if not bulk:
-                await _talks(house, world).write(Write(connection, now), progress)
+            await (Bulk(world, **named) if bulk else _talks(house, world)).write(tx, progress)
         for module in house.modules:
             for table in module.homes:
                 await connection.execute(f'vacuum (analyze) "{table}"')
