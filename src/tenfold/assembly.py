@@ -140,6 +140,10 @@ class House:
         self.lobby = add(Lobby, self._lobby())
         self._keeping_up: asyncio.Task[None] | None = None
 
+    def prepare(self) -> None:
+        """Build now what is else built when it is first called: a house that processes will share by forking."""
+        _ = self.rpc
+
     async def open(self, *, migrate: bool = False) -> None:
         """Connect to the database and the bus, and learn what was revoked lately.
 

@@ -39,8 +39,7 @@ _STOP_MARGIN = timedelta(seconds=20)
 class _Plan:
     """What the processes share."""
 
-    settings: Settings
-    address: Address
+    house: House
     listeners: list[socket.socket]
     board: Board
     capacity: int
@@ -56,7 +55,9 @@ def gateway(settings: Settings, say: Say) -> int:
     listeners = share_port(numbers.host, numbers.port, count)
     settings = _lean(settings)
     address = asyncio.run(_checked(settings))
-    plan = _Plan(settings, address, listeners, Board(count), _capacity(numbers.connections))
+    house = House(settings, address.dsn, address.options)
+    house.prepare()
+    plan = _Plan(house, listeners, Board(count), _capacity(numbers.connections))
     processes = Prefork(
         functools.partial(_serve, plan),
         count,
@@ -102,7 +103,7 @@ def _lean(settings: Settings) -> Settings:
 
 
 async def _checked(settings: Settings) -> Address:
-    """The address of a database that a house of this version can stand on. What is built here warms caches for all."""
+    """The address of a database that a house of this version can stand on."""
     address = await running_database(settings)
     house = House(settings, address.dsn, address.options)
     try:
@@ -152,14 +153,14 @@ def _serve(plan: _Plan, place: Place) -> None:
 
 async def _carry(plan: _Plan, place: Place, listener: socket.socket) -> None:
     logs.bind(process=place.index)
-    house = House(plan.settings, plan.address.dsn, plan.address.options)
+    house = plan.house
     try:
         await house.open()
         gateway_ = house.gateway(plan.capacity, functools.partial(_metrics, plan.board, place.index))
         await gateway_.open(listener)
         place.ready()
         await _until_stopped(house, plan.board, place)
-        await gateway_.drain(plan.settings.gateway.drain)
+        await gateway_.drain(house.settings.gateway.drain)
     finally:
         await house.close()
 

@@ -64,6 +64,7 @@ class PostgresBus(Listening):
 
     async def open(self) -> None:
         """Start to listen; raises `Unavailable` when the database does not answer."""
+        self._origin = uuid.uuid4().hex
         self._line = await self._connect()
         self._task = asyncio.create_task(self._listen(self._line), name="bus")
 

@@ -65,6 +65,8 @@ class Hub(Realtime):
 
     async def open(self) -> None:
         """Connect the broker and begin to check, to renew the lease and to tell of presence."""
+        # Built before a fork, it is another node in each process.
+        self.node = new_id().hex
         await self.broker.open()
         await self.roll.open()
         self.mender.open()

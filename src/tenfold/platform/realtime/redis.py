@@ -68,6 +68,7 @@ class RedisBroker(Broker):
     async def open(self) -> None:
         """Connect; if that succeeds, signals are heard when this returns."""
         self._is_open = True
+        self._origin = secrets.token_bytes(8)
         await self._redis.open()
         if any(link.connection is not None for link in self._redis.links()):
             self._arrived(frozenset(self._redis.groups()))

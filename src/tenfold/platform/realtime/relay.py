@@ -53,6 +53,10 @@ class RelayedBroker(MemoryBroker):
         bus.listen(TOPIC, self._hear)
         bus.on_gap(self._start_over)
 
+    async def open(self) -> None:
+        """Take a name of one's own: what was built before a fork is another in each process."""
+        self._origin = new_id().hex
+
     async def publish(self, channels: Sequence[str], data: Raw) -> None:
         """Publish here and elsewhere; only here while the bus is away."""
         await super().publish(channels, data)

@@ -107,7 +107,7 @@ class Connection(WSListener):
             return
         self._write(transport)
         transport.send_close(disconnect.code, disconnect.reason)  # type: ignore[arg-type] - any code of the protocol
-        asyncio.get_running_loop().call_later(self._gateway.rules.close_timeout, self.cut)
+        self._gateway.loop.call_later(self._gateway.rules.close_timeout, self.cut)
 
     # What the gateway calls
 
@@ -163,7 +163,7 @@ class Connection(WSListener):
             return
         work = session.receive(message)
         if work is not None:
-            self._work = asyncio.get_running_loop().create_task(self._obey(work))
+            self._work = self._gateway.loop.create_task(self._obey(work))
 
     def _wait_in_line(self, message: bytes) -> None:
         inbox = self._inbox

@@ -61,6 +61,9 @@ class Gateway:
     `metrics_text` is what `/metrics` answers: this process's own, or, where several share a port, those of all.
     """
 
+    loop: asyncio.AbstractEventLoop
+    """The loop that it answers on, kept: to ask which one runs is a system call in Python 3.11."""
+
     def __init__(
         self,
         lobby: Lobby,
@@ -94,8 +97,8 @@ class Gateway:
 
     async def open(self, listener: socket.socket) -> None:
         """Answer on a bound socket from now on."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, sock=listener, backlog=self.rules.backlog)
+        self.loop = asyncio.get_running_loop()
+        self._server = await self.loop.create_server(self._accept, sock=listener, backlog=self.rules.backlog)
 
     async def drain(self, spread: timedelta = timedelta(seconds=2)) -> None:
         """Accept nobody any more and tell all to reconnect, evenly over a span, so that they do not come back at once.
@@ -148,7 +151,7 @@ class Gateway:
     def write_soon(self, connection: Connection) -> None:
         """Have a connection write at the end of this turn of the loop."""
         if not self._unwritten:
-            asyncio.get_running_loop().call_soon(self._write)
+            self.loop.call_soon(self._write)
         self._unwritten.append(connection)
 
     def packed(self, frames: bytes | list[bytes]) -> bytearray:
@@ -206,7 +209,7 @@ class Gateway:
         connections = self._unwritten
         if len(connections) > _WRITTEN_AT_ONCE:
             connections, self._unwritten = connections[:_WRITTEN_AT_ONCE], connections[_WRITTEN_AT_ONCE:]
-            asyncio.get_running_loop().call_soon(self._write)
+            self.loop.call_soon(self._write)
         else:
             self._unwritten = []
         for connection in connections:
