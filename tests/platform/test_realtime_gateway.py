@@ -205,4 +205,4 @@ async def test_a_drain_is_spread_over_its_span() -> None:
         await draining
 
         assert ends == [3001, 3001]
-        assert took >= 0.3
+        assert took >= 0.25  # half of the span, less what a clock's tick may take away
