@@ -263,3 +263,19 @@ async def test_who_is_erased_is_gone_from_the_archive_too(world: World) -> None:
     async with world.db.read() as tx:
         for table in ("held_messages", "message_reports", "activity", "reactions"):
             assert await tx.connection.fetchval(f"select count(*) from {table}") == 0, table
+
+
+async def test_what_was_sent_once_is_one_message_in_the_archive_too(world: World) -> None:
+    """A device that was off for months sends what it does not know to have arrived; members may report it, too."""
+    room = await group_of(world.ana, world.bob)
+    sent = await say(world.ana, room, "old words", client_msg_id="mine")
+    await say(world.ana, room, "the last words")
+    await later(world, days=40)
+    assert await archive(world) > 0
+
+    again = await say(world.ana, room, "old words", client_msg_id="mine")
+    reported = await world.bob.post(f"{room}/messages/{sent['seq']}/reports", {"reason": "spam"})
+
+    assert again == sent
+    assert reported.status == 204
+    assert done(await world.ana.get(room))["last_seq"] == sent["seq"] + 1

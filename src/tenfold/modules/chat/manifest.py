@@ -77,6 +77,7 @@ module = Module(
         "reactions": "conversation_id",
         "thread_reads": "conversation_id",
         "archived_messages": "conversation_id",
+        "archived_sends": "conversation_id",
         "message_reports": "conversation_id",
         "held_messages": "conversation_id",
         "activity": "user_id",

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import msgspec
 
+from tenfold.modules.chat.actions.held import save
 from tenfold.modules.chat.queries import archive, conversations
 from tenfold.modules.chat.queries.archive import Keeping
 from tenfold.modules.chat.shapes import Change
@@ -44,10 +45,7 @@ async def trim_history(tx: Write, keeping: Keeping, *, batch: int) -> bool:
         return False
     change_no = conversation.last_change + 1
     trimmed = msgspec.structs.replace(conversation, first_seq=last + 1, last_change=change_no, change_no=change_no)
-    columns = {
-        name: getattr(trimmed, name) for name in conversations.save_conversation.parameters if name != "conversation_id"
-    }
-    await conversations.save_conversation(tx, conversation_id=conversation.id, **columns)
+    await save(tx, trimmed)
     await clear_before(tx, conversation.id, first_seq=trimmed.first_seq)
     tell_change(tx, conversation.id, Change(change_no=change_no, conversation=trimmed))
     return True
@@ -58,6 +56,7 @@ async def clear_before(tx: Write, conversation_id: UUID, *, first_seq: int) -> N
     for clear in (
         archive.clear_messages,
         archive.clear_archived,
+        archive.clear_sends,
         archive.clear_edits,
         archive.clear_reactions,
         archive.clear_mentions,

@@ -20,7 +20,8 @@ async def report_message(tx: Write, actor: Actor, conversation_id: UUID, seq: in
     named = {"conversation_id": conversation_id, "seq": seq}
     if not await members.may_read(tx, conversation_id=conversation_id, user_id=actor.id):
         raise ConversationNotFound
-    message = await messages.find_message(tx, **named, user_id=actor.id)
+    asked = {**named, "user_id": actor.id}
+    message = await messages.find_message(tx, **asked) or await messages.find_archived(tx, **asked)
     if message is None or message.kind != "text" or message.deleted_at is not None:
         raise MessageNotFound
     await moderation.insert_report(

@@ -45,7 +45,7 @@ async def open_conversation(tx: Write, actor: Actor, draft: ConversationDraft, *
         now=tx.now,
         one_id=None,
         other_id=None,
-        member_count=1,
+        member_count=None if draft.kind == "channel" else 1,
     )
     await _put(tx, conversation_id, actor.id, kind=draft.kind, state="joined", role="owner")
     if invited:

@@ -126,12 +126,11 @@ def _links(draft: MessageDraft) -> dict[str, Any]:
 
 
 async def _find_known(tx: Write, actor: Actor, conversation_id: UUID, draft: MessageDraft) -> Message | None:
-    """The message that had this client id before."""
+    """The message that had this client id before, wherever it is by now."""
     if draft.client_msg_id is None:
         return None
-    return await send.find_sent(
-        tx, conversation_id=conversation_id, sender_id=actor.id, client_msg_id=draft.client_msg_id
-    )
+    named = {"conversation_id": conversation_id, "user_id": actor.id, "client_msg_id": draft.client_msg_id}
+    return await send.find_sent(tx, **named) or await send.find_sent_before(tx, **named)
 
 
 async def _bring_back(tx: Write, conversation_id: UUID, draft: MessageDraft) -> bool:

@@ -50,6 +50,11 @@ with moved as (
     delete from messages where conversation_id = :conversation_id and seq = any(:seqs::bigint[]) returning *
 ), written as (
     insert into archived_messages select * from moved
+), named as (
+    insert into archived_sends
+    select conversation_id, sender_id, client_msg_id, seq from moved
+     where sender_id is not null and client_msg_id is not null
+        on conflict do nothing
 )
 update conversations
    set archived_seq = greatest(archived_seq, last.seq), archived_change = greatest(archived_change, last.change_no)
@@ -81,6 +86,7 @@ delete from {table} where conversation_id = :conversation_id and {seq} < :first_
 
 clear_messages = run(_CLEAR.replace("{table}", "messages").replace("{seq}", "seq"))
 clear_archived = run(_CLEAR.replace("{table}", "archived_messages").replace("{seq}", "seq"))
+clear_sends = run(_CLEAR.replace("{table}", "archived_sends").replace("{seq}", "seq"))
 clear_edits = run(_CLEAR.replace("{table}", "message_edits").replace("{seq}", "seq"))
 clear_reactions = run(_CLEAR.replace("{table}", "reactions").replace("{seq}", "seq"))
 clear_mentions = run(_CLEAR.replace("{table}", "mentions").replace("{seq}", "seq"))

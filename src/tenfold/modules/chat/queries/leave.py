@@ -67,6 +67,8 @@ with named as (
     delete from thread_reads where conversation_id = :conversation_id and user_id = :user_id
 ), edits as (
     delete from message_edits where conversation_id = :conversation_id and seq = any (:seqs::bigint[])
+), sends as (
+    delete from archived_sends where conversation_id = :conversation_id and sender_id = :user_id
 ), held as (
     delete from held_messages where conversation_id = :conversation_id and seq = any (:seqs::bigint[])
 ), reports as (

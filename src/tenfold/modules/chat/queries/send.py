@@ -26,6 +26,9 @@ with me as materialized (
                  or me.last_sent_at + c.slow_mode_seconds * interval '1 second' <= :now))
        and not exists (select from messages known where known.conversation_id = :conversation_id
                           and known.sender_id = :sender_id and known.client_msg_id = :client_msg_id)
+       and (c.archived_seq = 0
+            or not exists (select from archived_sends known where known.conversation_id = :conversation_id
+                              and known.sender_id = :sender_id and known.client_msg_id = :client_msg_id))
        {checks}
     returning c.last_seq, c.last_change, c.kind, c.one_id, c.other_id
 ), marked as (
@@ -79,12 +82,23 @@ send_linked = maybe(
     ),
 )
 
+# Who may not read there any more is told nothing of it.
 find_sent = maybe(
     Message,
     sql("""
 select {message said} from messages said
- where said.conversation_id = :conversation_id and said.sender_id = :sender_id
-   and said.client_msg_id = :client_msg_id"""),
+ where said.conversation_id = :conversation_id and said.sender_id = :user_id
+   and said.client_msg_id = :client_msg_id and said.seq >= {first}"""),
+)
+
+find_sent_before = maybe(
+    Message,
+    sql("""
+select {message said} from archived_messages said
+ where said.conversation_id = :conversation_id and said.seq >= {first}
+   and said.seq = (select known.seq from archived_sends known
+                    where known.conversation_id = :conversation_id and known.sender_id = :user_id
+                      and known.client_msg_id = :client_msg_id)"""),
 )
 
 find_why_not_sent = maybe(
