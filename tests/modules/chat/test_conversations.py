@@ -211,3 +211,34 @@ async def test_settings_have_no_place_between_two_people(world: World) -> None:
     ]
 
     assert [answer.code for answer in answers] == ["ThisIsDirect"] * 4
+
+
+async def test_a_channel_counts_nobody_and_shows_nobody_reading(world: World) -> None:
+    """Its size is not kept, and no list says how far its members have read."""
+    channel = await group(world.ana, world.bob, kind="channel", access="open")
+    said = await say(world.ana, channel)
+
+    for marker in ("read", "delivered"):
+        done(await world.bob.put(f"{at(channel)}/{marker}", {"seq": said["seq"]}))
+    listed = done(await world.ana.get(f"{at(channel)}/members"))["items"]
+
+    assert (await seen(world.ana, channel))["member_count"] is None
+    assert await unread(world.bob, channel) == 0
+    [bob] = [member for member in listed if member["user"]["id"] == str(world.bob.id)]
+    assert (bob["read_seq"], bob["delivered_seq"]) == (0, 0)
+
+
+async def test_a_conversation_does_not_exist_for_who_is_not_in_it(world: World) -> None:
+    """Whatever a stranger or a removed member asks, empty lists included; what they sent there is not told again."""
+    room = await group(world.ana, world.bob)
+    said = await say(world.bob, room, client_msg_id="a")
+    done(await world.ana.delete(f"{at(room)}/members/{world.bob.id}"))
+    message = f"{at(room)}/messages/{said['seq']}"
+
+    for person in (world.bob, world.eve):
+        asked = [at(room), *(f"{at(room)}/{of}" for of in ("messages", "members", "receipts", "pins"))]
+        answers = [await person.get(path) for path in asked]
+        answers.append(await person.post(f"{at(room)}/messages", {"body": "hello", "client_msg_id": "a"}))
+        assert {answer.code for answer in answers} == {"ConversationNotFound"}
+        asked = [message, *(f"{message}/{of}" for of in ("edits", "thread", "thread/read", "reactions/👍"))]
+        assert {(await person.get(path)).code for path in asked} == {"MessageNotFound"}

@@ -54,6 +54,21 @@ async def test_what_is_held_is_deleted_for_all_until_it_is_released(world: World
     assert (await world.ana.put(verdict, {"outcome": "deleted", "reason": "x"})).status == 404
 
 
+async def test_nothing_that_a_held_message_said_before_is_shown(world: World) -> None:
+    """Its earlier words are kept for its release, like its last ones."""
+    room = await group_of(world.ana, world.bob)
+    at = f"{room}/messages/{(await say(world.ana, room, 'buy this'))['seq']}"
+    verdict = at.replace("/v1/", "/v1/admin/") + "/verdict"
+    done(await world.ana.patch(at, {"body": "buy that"}))
+
+    done(await world.admin.put(verdict, {"outcome": "held", "reason": "looks like spam"}))
+    held = done(await world.bob.get(f"{at}/edits"))["items"]
+    done(await world.admin.put(verdict, {"outcome": "dismissed", "reason": "it is a joke"}))
+
+    assert held == []
+    assert [edit["body"] for edit in done(await world.bob.get(f"{at}/edits"))["items"]] == ["buy this"]
+
+
 async def test_what_is_deleted_by_a_moderator_stays_deleted(world: World) -> None:
     """Also one that was held; and the audit log knows who did it, and why."""
     room = await group_of(world.ana, world.bob)

@@ -34,10 +34,10 @@ _MARKERS = ("shown_seq", "delivered_seq")
 
 async def join(tx: Write, actor: Actor, conversation_id: UUID, *, policy: ChatPolicy) -> None:
     """Come in where everybody may, or where one is invited. Raises `ConversationNotFound`, `ConversationIsFull`."""
-    await must_have_room(tx, actor.id, policy)
     here, me = await _look(tx, conversation_id, actor.id)
     if me is not None and me.state == "joined":
         return
+    await must_have_room(tx, actor.id, policy)
     if (me is None or me.state != "invited") and (here.access != "open" or (me is not None and me.state == "removed")):
         raise ConversationNotFound
     if here.kind == "group" and (here.member_count or 0) >= policy.group_cap:

@@ -6,6 +6,7 @@ from uuid import UUID
 from tenfold.kit.actors import Actor
 from tenfold.kit.pages import CursorText, Limit, Page, cut, from_cursor, to_cursor
 from tenfold.modules import identity
+from tenfold.modules.chat.actions import history
 from tenfold.modules.chat.actions import react as deeds
 from tenfold.modules.chat.actions.reading import with_mine
 from tenfold.modules.chat.emoji import tidy_emoji
@@ -64,6 +65,8 @@ async def list_reactors(
             after=from_cursor(cursor, UUID),
             limit=limit + 1,
         )
+        if not rows:
+            await history.read_message(tx, actor, conversation_id, seq)
     cards = await identity.cards(db, cache, (row.user_id for row in rows))
     shown = [Reactor(row.user_id, cards.get(row.user_id)) for row in rows[:limit]]
     return Page(shown, to_cursor(rows[limit - 1].id) if len(rows) > limit else None)
@@ -91,5 +94,7 @@ async def list_pins(
         rows = await pins.list_pins(
             tx, conversation_id=conversation_id, user_id=actor.id, before_at=at, before_seq=seq, limit=limit + 1
         )
+        if not rows:
+            await history.must_read(tx, actor, conversation_id)
         page = cut(rows, limit, lambda message: (message.pinned_at, message.seq))
         return Page(await with_mine(tx, actor, page.items), page.next)

@@ -7,6 +7,7 @@ import msgspec
 
 from tenfold.kit.actors import Actor
 from tenfold.kit.pages import CursorText, Limit, Page, cut, from_cursor
+from tenfold.modules.chat.actions import history
 from tenfold.modules.chat.actions import threads as deeds
 from tenfold.modules.chat.actions.reading import with_mine
 from tenfold.modules.chat.errors import MessageNotFound
@@ -44,6 +45,8 @@ async def list_thread(
             after=from_cursor(cursor, int) or 0,
             limit=limit + 1,
         )
+        if not rows:
+            await history.read_message(tx, actor, conversation_id, seq)
         page = cut(rows, limit, lambda message: message.seq)
         return Page(await with_mine(tx, actor, page.items), page.next)
 

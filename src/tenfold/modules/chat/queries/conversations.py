@@ -103,4 +103,10 @@ list_positions = many(
     Position, "select conversation_id, last_change from conversations where conversation_id = any (:ids::uuid[])"
 )
 
-count_my_places = one(int, "select count(*) from (select from memberships where user_id = :user_id limit :limit) place")
+# Invitations take no place: others give them.
+count_my_places = one(
+    int,
+    """
+select count(*) from (
+    select from memberships where user_id = :user_id and state = 'joined' limit :limit) place""",
+)

@@ -5,8 +5,9 @@ from tenfold.modules.chat.rows import Marked
 from tenfold.modules.chat.shapes import Marker
 from tenfold.platform.db import many, maybe
 
-# What a stranger wrote is read in private until it is accepted.
-_SHOWN = "(c.kind <> 'channel' and mine.state = 'joined')"
+# What a stranger wrote is read in private until it is accepted; in a channel everybody reads in private, and what has
+# arrived is of interest to nobody.
+_SHOWN = "(c.kind <> 'channel' and mine.state = 'joined' and not c.is_blocked)"
 
 
 def _marking(statement: str) -> str:
@@ -19,15 +20,15 @@ mark_read = maybe(
     _marking("""
 update members mine
    set read_seq = greatest(mine.read_seq, least(:seq, c.last_seq)),
-       shown_seq = case when :is_private::boolean or mine.state = 'invited' then mine.shown_seq
+       shown_seq = case when :is_private::boolean or not {shown} then mine.shown_seq
                         else greatest(mine.shown_seq, least(:seq, c.last_seq)) end,
-       delivered_seq = case when :is_private or mine.state = 'invited' then mine.delivered_seq
+       delivered_seq = case when :is_private or not {shown} then mine.delivered_seq
                             else greatest(mine.delivered_seq, least(:seq, c.last_seq)) end,
        is_marked_unread = false
   from conversations c
  where c.conversation_id = :conversation_id and mine.conversation_id = :conversation_id and mine.user_id = :user_id
    and {reads} and (mine.read_seq < least(:seq, c.last_seq) or mine.is_marked_unread
-                    or not :is_private and mine.state = 'joined' and mine.shown_seq < least(:seq, c.last_seq))
+                    or not :is_private and {shown} and mine.shown_seq < least(:seq, c.last_seq))
 returning mine.read_seq, mine.shown_seq, mine.delivered_seq, mine.is_marked_unread, {shown} as is_shown"""),
 )
 
@@ -37,7 +38,7 @@ mark_delivered = maybe(
 update members mine set delivered_seq = least(:seq, c.last_seq)
   from conversations c
  where c.conversation_id = :conversation_id and mine.conversation_id = :conversation_id and mine.user_id = :user_id
-   and mine.state = 'joined' and mine.delivered_seq < least(:seq, c.last_seq)
+   and {shown} and mine.delivered_seq < least(:seq, c.last_seq)
 returning mine.read_seq, mine.shown_seq, mine.delivered_seq, mine.is_marked_unread, {shown} as is_shown"""),
 )
 

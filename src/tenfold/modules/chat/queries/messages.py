@@ -67,12 +67,15 @@ insert_edit = run("""
 insert into message_edits (conversation_id, seq, edit_id, body, written_at)
 values (:conversation_id, :seq, :edit_id, :body, :written_at)""")
 
+# What a message on hold said before is kept as well, and not shown either.
 list_edits = many(
     EarlierBody,
     sql("""
 select edit.edit_id as id, edit.body, edit.written_at from message_edits edit
  where edit.conversation_id = :conversation_id and edit.seq = :seq and edit.seq >= {first}
    and (:before::uuid is null or edit.edit_id < :before)
+   and not exists (select from messages gone where gone.conversation_id = :conversation_id and gone.seq = :seq
+                      and gone.deleted_at is not null)
  order by edit.edit_id desc limit :limit"""),
 )
 
