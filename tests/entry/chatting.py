@@ -19,6 +19,8 @@ from websockets.exceptions import WebSocketException
 _GONE = (OSError, TimeoutError, EOFError, WebSocketException, httpx2.TransportError)
 _PATIENCE = 5.0
 _PAUSE = 0.02
+_COMES_BACK = 2500
+"""From this code on a client subscribes anew by itself after the server has ended its subscription."""
 _TEMPORARY = 100
 """Below this an error of the protocol's own is about this moment (`temporary`), from 1500 on a door's fault is."""
 
@@ -221,6 +223,8 @@ class Device:
             copy = self.copies.get(push.get("channel", "").removeprefix("conversation:"))
             if copy is not None and "pub" in push:
                 copy.hear(push["pub"])
+            elif copy is not None and push.get("unsubscribe", {}).get("code", 0) >= _COMES_BACK:
+                await socket.close()
         else:
             # Laid here, not by who asked: a publication may follow in the same frame.
             if "subscribe" in reply and reply["id"] in self._joining:

@@ -194,8 +194,11 @@ async def chatting(
 
 
 async def must_arrive_at(change: int, copies: Sequence[Copy]) -> None:
-    """Every device has heard the last change: at once, or when the check of every channel has found what was lost."""
-    async with asyncio.timeout(40):
+    """Every device has heard the last change: at once, or when the check of durable channels has found what was lost.
+
+    That is within twice `realtime.check_durable_every`; a device that is just coming back has five seconds more.
+    """
+    async with asyncio.timeout(15):
         while any(copy.offset < change for copy in copies):
             await asyncio.sleep(0.01)
 

@@ -1,7 +1,7 @@
 """What goes wrong between a hub and its neighbours, on purpose: a shaky line, a slow or absent broker, a ledger."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from uuid import UUID
@@ -101,6 +101,10 @@ class Ledger:
     asked: list[int] = field(default_factory=list)
     keeps: int | None = None
     """How many of the newest changes can be replayed; None: all."""
+    is_away: bool = False
+    refused: int = 0
+    after_reading: Callable[[], None] = lambda: None
+    """What happens between a reading and its answer."""
 
     def write(self, room_id: UUID, thing: str, value: int) -> int:
         """Change a thing; the number of the change."""
@@ -116,8 +120,12 @@ class Ledger:
 
     async def replay(self, actor: Actor | None, since: int, limit: int, room_id: UUID) -> Replayed | None:
         await asyncio.sleep(0)
+        if self.is_away:
+            self.refused += 1
+            raise Unavailable
         self.reads += 1
-        changes = self.changes.get(room_id, [])
+        changes = list(self.changes.get(room_id, []))
+        self.after_reading()
         if self.keeps is not None and since < len(changes) - self.keeps:
             return None
         newest = {thing: number for number, (thing, _) in enumerate(changes, 1)}

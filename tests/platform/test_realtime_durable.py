@@ -8,13 +8,15 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from tenfold.kit.actors import Actor
 from tenfold.platform.realtime import mending
 from tenfold.platform.realtime.hub import DURABLE_EPOCH, Hub
 from tenfold.platform.realtime.kinds import Kinds
-from tenfold.platform.realtime.memory import MemoryPresence
+from tenfold.platform.realtime.memory import MemoryBroker, MemoryPresence
 from tenfold.platform.realtime.protocol import StreamPosition
+from tests.platform.realtime_engines import until
 from tests.platform.realtime_faults import Ledger, ShakyBroker
 from tests.platform.realtime_readers import Reader, Steps, play
 from tests.platform.realtime_world import Ear, person
@@ -167,3 +169,65 @@ async def test_nobody_reads_with_the_rights_of_somebody_else() -> None:
         await asyncio.sleep(0)
 
     assert asked == [ana, None]
+
+
+async def test_a_durable_channel_is_checked_soon_even_if_its_broker_loses_nothing() -> None:
+    """The broker cannot lose what a killed writer never gave it; nothing follows, and the client does nothing."""
+    ledger, ear = Ledger(), Ear()
+    hub = Hub(
+        MemoryBroker(), MemoryPresence(), kinds=Kinds([ledger.channel()]), check_every=3600, check_durable_every=0.05
+    )
+    await hub.open()
+    ledger.write(ROOM, "a", 0)
+    await hub.join(ear, LEDGER)
+
+    ledger.write(ROOM, "a", 1)
+    await until(lambda: ear.frames)
+    await hub.close()
+
+    assert ear.heard() == [(2, {"thing": "a", "value": 1})]
+
+
+async def test_a_gap_is_filled_when_the_database_is_back_though_nothing_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The early publication is here, what is before it cannot be read yet, and no other comes to remind of it."""
+    monkeypatch.setattr(mending, "AGAIN", 0.01)
+    broker, ledger, ear = ShakyBroker(), Ledger(), Ear()
+    hub = Hub(broker, MemoryPresence(), kinds=Kinds([ledger.channel()]))
+    for value in range(3):
+        ledger.write(ROOM, f"{value}", value)
+        if value == 0:
+            await hub.join(ear, LEDGER)
+    ledger.is_away = True
+
+    await hub.publish_durable(LEDGER, "late", offset=3)
+    broker.flow()
+    await until(lambda: ledger.refused > 1)
+    assert ear.heard() == []
+    ledger.is_away = False
+    await until(lambda: ear.frames)
+
+    assert [offset for offset, _ in ear.heard()] == [2, 3]
+    assert ear.lost == []
+
+
+async def test_a_busy_channel_with_a_new_gap_after_each_read_is_not_lost() -> None:
+    """Many processes write at once, so that numbers overtake each other all the time: that is no loss."""
+    broker, ledger, ear = ShakyBroker(), Ledger(), Ear()
+    hub = Hub(broker, MemoryPresence(), kinds=Kinds([ledger.channel()]))
+    ledger.write(ROOM, "0", 0)
+    await hub.join(ear, LEDGER)
+
+    def overtaken() -> int:
+        """One change is told, the one before it is still on its way."""
+        ledger.write(ROOM, f"{len(ear.frames)} slow", 0)
+        return ledger.write(ROOM, f"{len(ear.frames)} fast", 0)
+
+    rounds = 3 * mending.TRIES
+    ledger.after_reading = lambda: hub.received(LEDGER, overtaken(), "", Raw(b"1")) if ledger.reads < rounds else None
+    hub.received(LEDGER, overtaken(), "", Raw(b"1"))
+    await until(lambda: ledger.reads == rounds and len(ear.frames) == 2 * rounds)
+
+    assert [offset for offset, _ in ear.heard()] == list(range(2, 2 * rounds + 2))
+    assert ear.lost == []

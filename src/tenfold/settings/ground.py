@@ -115,6 +115,10 @@ class Realtime(Section):
     check_every: Span = Field(
         default=timedelta(seconds=30), description="How often every channel is checked for messages lost on the way."
     )
+    check_durable_every: Span = Field(
+        default=timedelta(seconds=5),
+        description="The same for channels that the database numbers: one short statement per 500 of them.",
+    )
     epoch: str = Field(
         default="1",
         min_length=1,

@@ -44,10 +44,11 @@ class Hub(Realtime):
         *,
         kinds: Kinds | None = None,
         check_every: float = 30.0,
+        check_durable_every: float = 5.0,
         durable_epoch: str = DURABLE_EPOCH,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Every channel is checked for losses once in `check_every` seconds.
+        """Every stream is checked for losses once in `check_every` seconds, every durable channel more often.
 
         `durable_epoch` names the database's data: after a restore from a backup it must be another.
         """
@@ -59,7 +60,9 @@ class Hub(Realtime):
         self.guests = Guests()
         self._unheard: set[str] | None = set()
         self._spreader = Spreader(self.guests)
-        self.mender = Mender(self, check_every=check_every, monotonic=monotonic)
+        self.mender = Mender(
+            self, check_every=check_every, check_durable_every=check_durable_every, monotonic=monotonic
+        )
         self.roll = Roll(self, presence)
         broker.attach(self)
 

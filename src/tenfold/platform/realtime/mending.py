@@ -1,13 +1,14 @@
 """Mending: finds out that publications are missing, reads them, and gives them to the hub in order.
 
 Three things lead here: a number that comes too early, a client that returns with a position, and the check of every
-channel once in a while. What is missing comes from the broker's history or from the channel's own source, the database.
+channel once in a while, of durable ones more often: a process that dies between its commit and its word tells nobody.
+What is missing comes from the broker's history or from the channel's own source, the database.
 """
 
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
@@ -30,6 +31,9 @@ AWAY = (Unavailable, OSError)
 PATIENCE = 0.05
 """Seconds: a publication that seems to be missing is usually on its way."""
 TRIES = 5
+"""Reads in a row that bring nothing new; one that does may leave a newer gap, which has not been waited for yet."""
+AGAIN = 1.0
+"""Seconds until a source that was away is read again: nobody tells when a database is back."""
 MOST_HELD = 1000
 BATCH = 500
 MOST_REPLAYED = 10_000
@@ -44,17 +48,24 @@ class Mender:
     """One per hub."""
 
     def __init__(
-        self, hub: "Hub", *, check_every: float = 30.0, monotonic: Callable[[], float] = time.monotonic
+        self,
+        hub: "Hub",
+        *,
+        check_every: float = 30.0,
+        check_durable_every: float = 5.0,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._hub = hub
         self._check_every = check_every
+        self._check_durable_every = check_durable_every
         self._now = monotonic
         self._tasks: set[asyncio.Task[None]] = set()
         self._asked: dict[Channel, dict[UUID, asyncio.Future[int]]] = {}
 
     def open(self) -> None:
         """Begin to check every channel now and then."""
-        self._start(self._keep_checking())
+        self._start(self._keep_checking(self._check_every, self._check_streams_of, durable=False))
+        self._start(self._keep_checking(self._check_durable_every, self._check_durable_of, durable=True))
 
     async def close(self) -> None:
         """Stop whatever is under way."""
@@ -170,17 +181,24 @@ class Mender:
 
     async def _mend(self, topic: Topic) -> None:
         try:
-            for _ in range(TRIES):
-                await asyncio.sleep(PATIENCE)
+            pause, vain = PATIENCE, 0
+            while vain < TRIES:
+                await asyncio.sleep(pause)
                 if topic.is_whole or not self._hub.is_current(topic):
                     return
-                if not await self._catch_up(topic):
-                    break
+                before, pause = topic.offset, PATIENCE
+                try:
+                    if not await self._catch_up(topic):
+                        break
+                except AWAY as error:
+                    log.info("realtime.cannot_mend_yet", channel=topic.name, error=str(error))
+                    if topic.source is None:
+                        return  # the end of the broker's gap leads here again
+                    pause = AGAIN
+                else:
+                    vain = vain + 1 if topic.offset == before else 0
             if not topic.is_whole and self._hub.is_current(topic):
                 self._hub.lose(topic)
-        except AWAY as error:
-            # What comes next, the next check or the end of the gap leads here again.
-            log.info("realtime.cannot_mend_yet", channel=topic.name, error=str(error))
         except Exception:
             log.exception("realtime.mending_failed", channel=topic.name)
             self._hub.lose(topic)
@@ -206,14 +224,17 @@ class Mender:
 
     # Checking
 
-    async def _keep_checking(self) -> None:
-        steps = max(1, round(self._check_every))
+    async def _keep_checking(
+        self, every: float, check: Callable[[Sequence[Topic]], Awaitable[None]], *, durable: bool
+    ) -> None:
+        """Check a kind of channels once in a span, some of them each second; a new one within twice that span."""
+        steps = max(1, round(every))
         while True:
-            names = list(self._hub.topics)
+            topics = [topic for topic in self._hub.topics.values() if (topic.source is not None) is durable]
             for step in range(steps):
-                await asyncio.sleep(self._check_every / steps)
+                await asyncio.sleep(every / steps)
                 try:
-                    await self._check(names[step::steps], everything=not self._hub.broker.loses_nothing)
+                    await check([topic for topic in topics[step::steps] if self._can_be_checked(topic)])
                 except AWAY as error:
                     log.info("realtime.cannot_check_yet", error=str(error))
                 except Exception:
@@ -224,29 +245,39 @@ class Mender:
             if unheard is None or unheard:
                 await self._hub.broker.begin_anew(unheard)
             unheard = []
-            await self._check(list(self._hub.topics), everything=True)
+            topics = [topic for topic in self._hub.topics.values() if self._can_be_checked(topic)]
+            await self._check_streams([topic for topic in topics if topic.source is None])
+            await self._check_durable_of([topic for topic in topics if topic.source is not None])
             await self._check_rights()
         except AWAY:
             self._hub.note_unheard(unheard)
         except Exception:
             log.exception("realtime.check_failed")
 
-    async def _check(self, names: Sequence[str], *, everything: bool) -> None:
-        """Compare where channels stand with what was delivered; streams of a broker that loses nothing are left out."""
-        topics = [topic for name in names if (topic := self._hub.topics.get(name)) and not topic.is_opening]
-        if everything:
-            streams = [topic for topic in topics if topic.source is None]
-            for start in range(0, len(streams), BATCH):
-                await self._check_streams(streams[start : start + BATCH])
-        durable: dict[Channel, list[Topic]] = {}
+    def _can_be_checked(self, topic: Topic) -> bool:
+        return self._hub.is_current(topic) and not topic.is_opening
+
+    async def _check_streams_of(self, topics: Sequence[Topic]) -> None:
+        """Check streams, unless their broker loses nothing."""
+        if not self._hub.broker.loses_nothing:
+            await self._check_streams(topics)
+
+    async def _check_streams(self, topics: Sequence[Topic]) -> None:
+        """Compare where streams stand with what was delivered."""
+        for start in range(0, len(topics), BATCH):
+            await self._check_positions(topics[start : start + BATCH])
+
+    async def _check_durable_of(self, topics: Sequence[Topic]) -> None:
+        """Compare where durable channels stand with what was delivered, in one statement for many."""
+        kinds: dict[Channel, list[Topic]] = {}
         for topic in topics:
             if topic.source is not None:
-                durable.setdefault(topic.source.kind, []).append(topic)
-        for kind, of_kind in durable.items():
+                kinds.setdefault(topic.source.kind, []).append(topic)
+        for kind, of_kind in kinds.items():
             for start in range(0, len(of_kind), BATCH):
                 await self._check_sources(kind, of_kind[start : start + BATCH])
 
-    async def _check_streams(self, topics: Sequence[Topic]) -> None:
+    async def _check_positions(self, topics: Sequence[Topic]) -> None:
         before = [topic.offset for topic in topics]
         positions = await self._hub.broker.positions([topic.name for topic in topics])
         for topic, known, position in zip(topics, before, positions, strict=True):
