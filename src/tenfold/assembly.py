@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from tenfold.modules.chat.hints import Hints
 from tenfold.modules.chat.manifest import module as chat
 from tenfold.modules.chat.shapes import ChatPolicy
 from tenfold.modules.chat.ties import Tie, Ties
-from tenfold.modules.feed import blocked_among, relationship
+from tenfold.modules.feed import relationship
 from tenfold.modules.feed.manifest import module as feed
 from tenfold.modules.feed.shapes import FeedPolicy
 from tenfold.modules.identity import (
@@ -326,10 +326,6 @@ class FeedTies(Ties):
         """As the feed has it at present."""
         found = await relationship(tx, user_id, other_id)
         return Tie(follows=found.following, is_blocked=found.blocking or found.blocked_by)
-
-    async def blocked_among(self, tx: Read, user_id: UUID, other_ids: Collection[UUID]) -> set[UUID]:
-        """As the feed has it at present."""
-        return await blocked_among(tx, user_id, other_ids)
 
 
 def public_url(settings: Settings) -> str:
