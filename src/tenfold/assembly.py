@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from tenfold.modules.chat.hints import Hints
 from tenfold.modules.chat.manifest import module as chat
 from tenfold.modules.chat.shapes import ChatPolicy
 from tenfold.modules.chat.ties import Tie, Ties
-from tenfold.modules.feed import relationship
+from tenfold.modules.feed import blocked_among, relationship
 from tenfold.modules.feed.manifest import module as feed
 from tenfold.modules.feed.shapes import FeedPolicy
 from tenfold.modules.identity import (
@@ -124,6 +124,7 @@ class House:
             check_every=settings.realtime.check_every.total_seconds(),
             check_durable_every=settings.realtime.check_durable_every.total_seconds(),
             durable_epoch=settings.realtime.epoch,
+            clock=self.clock,
         )
         self.realtime = add(Realtime, self.hub)
         self.mailer = add(Mailer, mailer or _mailer(settings, self.clock))
@@ -278,13 +279,12 @@ class House:
 
     def _admission(self) -> Admission:
         realtime = self.settings.realtime
-        handshakes = realtime.handshakes_per_address
         rules = AdmissionRules(
             allowed_origins=frozenset(self.settings.http.cors_origins),
             trusted_proxies=self.settings.http.trusted_proxies,
             sockets_per_address=realtime.sockets_per_address,
-            handshakes_per_address=handshakes.calls,
-            handshake_window=handshakes.period.total_seconds(),
+            handshakes_per_address=realtime.handshakes_per_address.calls,
+            handshake_window=realtime.handshakes_per_address.period.total_seconds(),
         )
         return Admission(rules)
 
@@ -326,6 +326,10 @@ class FeedTies(Ties):
         """As the feed has it at present."""
         found = await relationship(tx, user_id, other_id)
         return Tie(follows=found.following, is_blocked=found.blocking or found.blocked_by)
+
+    async def blocked_among(self, tx: Read, user_id: UUID, other_ids: Collection[UUID]) -> set[UUID]:
+        """As the feed has it at present."""
+        return await blocked_among(tx, user_id, other_ids)
 
 
 def public_url(settings: Settings) -> str:

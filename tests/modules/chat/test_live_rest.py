@@ -86,3 +86,24 @@ async def test_who_knows_somebody_hears_them_come_and_go(world: World) -> None:
 
     assert watches[1].heard == []
     assert watches[0].heard[0] != watches[0].heard[-1]
+
+
+async def test_a_block_closes_what_shows_one_to_the_other(world: World) -> None:
+    """Who listens to a conversation is seen there, so across a block nobody does; presence ends as well."""
+    room = await befriended(world.ana, world.bob)
+    channels = [f"conversation:{named(room)['id']}", f"presence:{world.ana.id}"]
+    async with listening(world.url, world.bob) as (bob, _):
+        open_, again = [Watch(), Watch()], [Watch(), Watch()]
+        for channel, watch in zip(channels, open_, strict=True):
+            subscription = bob.new_subscription(channel, events=watch)
+            await subscription.subscribe()
+            await subscription.ready()
+        done(await world.ana.put(f"/v1/users/{world.bob.id}/block"))
+        await world.drain()
+        await until(lambda: all(watch.refused for watch in open_), timeout=5)
+    async with listening(world.url, world.bob) as (bob, _):
+        for channel, watch in zip(channels, again, strict=True):
+            await bob.new_subscription(channel, events=watch).subscribe()
+        await until(lambda: all(watch.refused for watch in again), timeout=5)
+
+    assert [watch.refused[0].code for watch in open_ + again] == [2000, 2000, 103, 103]

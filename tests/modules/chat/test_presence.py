@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from tenfold.assembly import FeedTies
 from tenfold.modules.chat.live import conversation, presence, type_live
 from tenfold.modules.chat.shapes import ChatPolicy
 from tests.house.test_live import listening
@@ -57,13 +58,14 @@ async def test_only_acquaintances_may_listen_to_somebodys_presence(world: World)
     """And only who is in a conversation may listen there."""
     room = await befriended(world.ana, world.bob)
     asked = await opened(world.eve, world.ana)
-    policy, id_ = ChatPolicy(), UUID(room.rpartition("/")[2])
+    id_ = UUID(room.rpartition("/")[2])
+    asked_of: dict[str, Any] = {"db": world.db, "policy": ChatPolicy(), "ties": FeedTies()}
 
     assert world.bob.actor is not None
     assert world.ana.actor is not None
     assert world.eve.actor is not None
-    assert await presence.may_listen(world.bob.actor, world.ana.id, db=world.db, policy=policy)
-    assert not await presence.may_listen(world.eve.actor, world.ana.id, db=world.db, policy=policy)
+    assert await presence.may_listen(world.bob.actor, world.ana.id, **asked_of)
+    assert not await presence.may_listen(world.eve.actor, world.ana.id, **asked_of)
     assert await conversation.may_listen(world.bob.actor, id_, db=world.db)
     assert not await conversation.may_listen(world.eve.actor, id_, db=world.db)
     assert not await conversation.may_listen(world.ana.actor, UUID(asked.rpartition("/")[2]), db=world.db)

@@ -125,3 +125,18 @@ async def test_who_declined_may_begin_anew(world: World) -> None:
     await say(world.ana, room, "well, hello")
 
     assert [message["body"] for message in await read(world.eve, room)][-1] == "well, hello"
+
+
+async def test_nobody_is_invited_or_watched_across_a_block(world: World) -> None:
+    """A group's title would be a message, and a shared group a window; refused as if there was nobody."""
+    shared = await group_of(world.eve, world.ana, world.bob)
+    mine = await group_of(world.bob)
+    done(await world.ana.put(f"/v1/users/{world.bob.id}/block"))
+
+    opening = {"title": "look at this", "members": [str(world.ana.id)]}
+    assert (await world.bob.post("/v1/conversations", opening)).code == "UserNotFound"
+    assert (await world.bob.put(f"{mine}/members/{world.ana.id}")).code == "UserNotFound"
+    for person, other in ((world.ana, world.bob), (world.bob, world.ana)):
+        looked = done(await person.get("/v1/presence", params={"user_ids": f"{other.id},{world.eve.id}"}))["items"]
+        assert [one["user_id"] for one in looked] == [str(world.eve.id)]
+    await say(world.bob, shared, "hello all")

@@ -57,7 +57,9 @@ class Talks:
         owner, *others = people
         draft = ConversationDraft(title=_TITLES[number], members=[self._people[other] for other in others])
         with at(tx, self._world.until - _SPAN - DAY) as then:
-            conversation_id = await open_conversation(then, self._actor(owner), draft, policy=self._policy)
+            conversation_id = await open_conversation(
+                then, self._actor(owner), draft, policy=self._policy, ties=self._ties
+            )
             for other in others:
                 await join(then, self._actor(other), conversation_id, policy=self._policy)
         return conversation_id

@@ -14,6 +14,7 @@ from tenfold.modules.chat.actions.typing import TypingIn, TypingNews, must_be_ab
 from tenfold.modules.chat.presence import list_acquainted
 from tenfold.modules.chat.queries import markers, members
 from tenfold.modules.chat.shapes import ChatPolicy, Marker
+from tenfold.modules.chat.ties import Ties
 from tenfold.platform.db import Database
 from tenfold.platform.realtime import Replayed, channel
 
@@ -76,15 +77,14 @@ async def type_live(actor: Actor, data: msgspec.Raw, conversation_id: UUID, *, d
 async def conversation(actor: Actor, conversation_id: UUID, *, db: Database) -> bool:
     """Who is in a conversation may listen to it.
 
-    A stranger's message is read before it is accepted, but not here: that somebody looks at it would be seen.
+    Not to a stranger's request, nor across a block: who listens is seen by the other.
     """
     async with db.read() as tx:
-        standing = await members.find_standing(tx, conversation_id=conversation_id, user_id=actor.id)
-        return standing is not None and standing.state == "joined"
+        return await members.may_listen(tx, conversation_id=conversation_id, user_id=actor.id)
 
 
 @channel("presence:{user_id}")
-async def presence(actor: Actor, user_id: UUID, *, db: Database, policy: ChatPolicy) -> bool:
+async def presence(actor: Actor, user_id: UUID, *, db: Database, policy: ChatPolicy, ties: Ties) -> bool:
     """Whoever knows somebody may listen to their coming and going (see `presence`)."""
     async with db.read() as tx:
-        return user_id in await list_acquainted(tx, actor, [user_id], policy=policy)
+        return user_id in await list_acquainted(tx, actor, [user_id], policy=policy, ties=ties)

@@ -11,6 +11,7 @@ from tenfold.kit.actors import Actor
 from tenfold.modules.chat.queries import acquainted
 from tenfold.modules.chat.rules import direct_id
 from tenfold.modules.chat.shapes import ChatPolicy
+from tenfold.modules.chat.ties import Ties
 from tenfold.platform.db import Database, Read
 from tenfold.platform.realtime import Realtime, user_channel
 from tenfold.platform.realtime.presence import Present
@@ -30,8 +31,13 @@ class Presence(msgspec.Struct, frozen=True):
     last_active_at: datetime | None
 
 
-async def list_acquainted(tx: Read, actor: Actor, user_ids: Sequence[UUID], *, policy: ChatPolicy) -> list[UUID]:
-    """Those of these people whom the actor shares an accepted direct conversation or a group of moderate size with."""
+async def list_acquainted(
+    tx: Read, actor: Actor, user_ids: Sequence[UUID], *, policy: ChatPolicy, ties: Ties
+) -> list[UUID]:
+    """Those of these people whom the actor shares an accepted direct conversation or a group of moderate size with.
+
+    Across a block nobody knows anybody.
+    """
     wanted = set(user_ids) - {actor.id}
     directs = [direct_id(actor.id, user_id) for user_id in wanted]
     known = set(await acquainted.list_direct_peers(tx, user_id=actor.id, ids=directs)) & wanted
@@ -40,6 +46,8 @@ async def list_acquainted(tx: Read, actor: Actor, user_ids: Sequence[UUID], *, p
         if groups:
             moderate = await acquainted.list_moderate(tx, ids=groups, size=policy.acquainted_in)
             known |= set(await acquainted.list_group_peers(tx, ids=moderate, user_ids=list(rest)))
+    if known:
+        known -= await ties.blocked_among(tx, actor.id, known)
     return [user_id for user_id in dict.fromkeys(user_ids) if user_id in known or user_id == actor.id]
 
 

@@ -1,13 +1,15 @@
 """How news leave a transaction: changes under their number, markers for the moment, hints to people."""
 
-from typing import Literal
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
 from tenfold.modules.chat.shapes import Change, Marker
 from tenfold.platform.db import Write
-from tenfold.platform.realtime import user_channel
+from tenfold.platform.realtime import Realtime, user_channel
 
 
 class Hint(msgspec.Struct, frozen=True):
@@ -62,3 +64,17 @@ def tell_marker(tx: Write, conversation_id: UUID, marker: Marker) -> None:
 def tell_person(tx: Write, user_id: UUID, news: Hint | PlaceNews | ReadNews) -> None:
     """Tell one person's devices."""
     tx.tell(user_channel(user_id), news)
+
+
+def end_listening(tx: Write, user_id: UUID, channel: str, live: Realtime) -> None:
+    """Close a channel on every screen of one person, as soon as what ends their right to it holds."""
+    tx.on_commit(lambda: _later(live.unsubscribe(user_id, channel)))
+
+
+def _later(awaitable: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(awaitable)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+
+
+_tasks: set[asyncio.Task[None]] = set()

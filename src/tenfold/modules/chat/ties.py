@@ -1,5 +1,6 @@
-"""What chat must know of two people and cannot know itself: the assembly connects it with who follows and blocks."""
+"""What chat must know of people and cannot know itself: the assembly connects it with who follows and blocks."""
 
+from collections.abc import Collection
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -14,8 +15,12 @@ class Tie(NamedTuple):
 
 
 class Ties(Protocol):
-    """Answers for two people at a time, inside a transaction of the asker's."""
+    """Answers about one person and others, inside a transaction of the asker's."""
 
     async def between(self, tx: Read, user_id: UUID, other_id: UUID) -> Tie:
         """Whether `user_id` follows `other_id`, and whether either blocks the other."""
+        ...
+
+    async def blocked_among(self, tx: Read, user_id: UUID, other_ids: Collection[UUID]) -> set[UUID]:
+        """Those of these people with whom there is a block, in whichever direction."""
         ...

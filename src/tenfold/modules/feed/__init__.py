@@ -13,7 +13,7 @@ from tenfold.modules.feed.events import (
     UserUnfollowed,
 )
 from tenfold.modules.feed.shapes import Relationship
-from tenfold.modules.feed.ties import relationship
+from tenfold.modules.feed.ties import blocked_among, relationship
 
 __all__ = [
     "PostDeleted",
@@ -24,5 +24,6 @@ __all__ = [
     "Relationship",
     "UserFollowed",
     "UserUnfollowed",
+    "blocked_among",
     "relationship",
 ]

@@ -1,5 +1,6 @@
-"""What other modules may ask the feed about two people: one statement, inside a transaction of theirs."""
+"""What other modules may ask the feed about people: one statement, inside a transaction of theirs."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 from tenfold.modules.feed.queries import graph
@@ -10,3 +11,8 @@ from tenfold.platform.db import Read
 async def relationship(tx: Read, user_id: UUID, other_id: UUID) -> Relationship:
     """What `user_id` is to `other_id`, and they to them, at present."""
     return await graph.find_relationship(tx, user_id=user_id, other_id=other_id, now=tx.now)
+
+
+async def blocked_among(tx: Read, user_id: UUID, other_ids: Collection[UUID]) -> set[UUID]:
+    """Those of these people who block `user_id`, or whom `user_id` blocks."""
+    return set(await graph.list_blocked_among(tx, user_id=user_id, other_ids=list(other_ids)))

@@ -4,10 +4,10 @@ from uuid import UUID
 
 import msgspec
 
-from tenfold.modules.chat.actions.membership import end_listening, settle
+from tenfold.modules.chat.actions.membership import settle
 from tenfold.modules.chat.queries import conversations, leave, members
 from tenfold.modules.chat.shapes import Change, ConversationRow, MemberRow
-from tenfold.modules.chat.telling import tell_change
+from tenfold.modules.chat.telling import channel_of, end_listening, tell_change
 from tenfold.platform.db import Read, Write
 from tenfold.platform.realtime import Realtime
 
@@ -53,7 +53,7 @@ async def _erase_in(tx: Write, here: ConversationRow, person: MemberRow, *, live
         return
     gone = msgspec.structs.replace(person, state="left", role="member", since=tx.now)
     here = await settle(tx, here, person, gone, is_noted=False)
-    end_listening(tx, here.id, person.user_id, live)
+    end_listening(tx, person.user_id, channel_of(here.id), live)
     heir = None if here.kind == "direct" else await leave.find_heir(tx, conversation_id=here.id)
     if heir is not None:
         await settle(tx, here, heir, msgspec.structs.replace(heir, role="owner"))

@@ -4,8 +4,6 @@ Each deed holds the member's row, then the conversation, as sending does; only t
 nothing but themselves, since there may be many of them at a time.
 """
 
-import asyncio
-from collections.abc import Coroutine
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +16,15 @@ from tenfold.modules.chat.errors import ConversationIsFull, ConversationNotFound
 from tenfold.modules.chat.events import MemberInvited, MemberJoined, MemberLeft
 from tenfold.modules.chat.queries import conversations, members
 from tenfold.modules.chat.shapes import Change, ChatPolicy, ConversationRow, MemberRole, MemberRow, MemberState
-from tenfold.modules.chat.telling import PlaceNews, PlaceTurn, channel_of, tell_change, tell_person
+from tenfold.modules.chat.telling import (
+    PlaceNews,
+    PlaceTurn,
+    channel_of,
+    end_listening,
+    tell_change,
+    tell_person,
+)
+from tenfold.modules.chat.ties import Ties
 from tenfold.modules.identity import UserNotFound, find_card
 from tenfold.platform.db import Write
 from tenfold.platform.realtime import Realtime
@@ -65,17 +71,20 @@ async def leave(tx: Write, actor: Actor, conversation_id: UUID, *, live: Realtim
         if me.role == "owner" and not alone:
             await _must_leave_an_owner(tx, conversation_id, actor.id)
     await settle(tx, here, me, _as(me, tx, actor.id, state="left"))
-    end_listening(tx, conversation_id, actor.id, live)
+    end_listening(tx, actor.id, channel_of(conversation_id), live)
 
 
-async def invite(tx: Write, actor: Actor, conversation_id: UUID, user_id: UUID) -> None:
-    """Ask somebody in; who is in or asked already stays as they are. Admins ask, and anybody where all may come."""
+async def invite(tx: Write, actor: Actor, conversation_id: UUID, user_id: UUID, *, ties: Ties) -> None:
+    """Ask somebody in; who is in or asked already stays as they are. Admins ask, and anybody where all may come.
+
+    Raises `UserNotFound`, also across a block.
+    """
     here, person = await _look(tx, conversation_id, user_id)
     role = rules.must_be_in(await members.find_standing(tx, conversation_id=conversation_id, user_id=actor.id))
     rules.must_not_be_direct(here)
     if here.access != "open" or (person is not None and person.state == "removed"):
         rules.must_be_admin(role)
-    if await find_card(tx, user_id) is None:
+    if await find_card(tx, user_id) is None or await ties.blocked_among(tx, actor.id, [user_id]):
         raise UserNotFound
     if person is not None and person.state in ("joined", "invited"):
         return
@@ -92,7 +101,7 @@ async def remove(tx: Write, actor: Actor, conversation_id: UUID, user_id: UUID, 
         raise MemberNotFound
     rules.must_outrank(role, person.role)
     await settle(tx, here, person, _as(person, tx, user_id, state="removed", role="member"), actor_id=actor.id)
-    end_listening(tx, conversation_id, user_id, live)
+    end_listening(tx, user_id, channel_of(conversation_id), live)
 
 
 async def set_role(tx: Write, actor: Actor, conversation_id: UUID, user_id: UUID, *, role: MemberRole) -> None:
@@ -204,17 +213,3 @@ async def _settle_at_home(tx: Write, here: ConversationRow, after: MemberRow) ->
     else:
         await members.delete_membership(tx, **at_home)
     tell_person(tx, after.user_id, PlaceNews(here.id, _NEWS[after.state]))
-
-
-def end_listening(tx: Write, conversation_id: UUID, user_id: UUID, live: Realtime) -> None:
-    """Close the conversation on every screen of who is gone; the follower of `MemberLeft` does it again, to be sure."""
-    tx.on_commit(lambda: _later(live.unsubscribe(user_id, channel_of(conversation_id))))
-
-
-def _later(awaitable: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.create_task(awaitable)
-    _tasks.add(task)
-    task.add_done_callback(_tasks.discard)
-
-
-_tasks: set[asyncio.Task[None]] = set()

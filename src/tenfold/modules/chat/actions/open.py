@@ -26,11 +26,16 @@ from tenfold.modules.identity import UserNotFound, find_card, read_cards
 from tenfold.platform.db import Write
 
 
-async def open_conversation(tx: Write, actor: Actor, draft: ConversationDraft, *, policy: ChatPolicy) -> UUID:
-    """Open a group or a channel as its owner, and invite people. Raises `UserNotFound`, `TooManyConversations`."""
+async def open_conversation(
+    tx: Write, actor: Actor, draft: ConversationDraft, *, policy: ChatPolicy, ties: Ties
+) -> UUID:
+    """Open a group or a channel as its owner, and invite people.
+
+    Raises `UserNotFound`, also across a block, and `TooManyConversations`.
+    """
     await must_have_room(tx, actor.id, policy)
     invited = [user_id for user_id in dict.fromkeys(draft.members) if user_id != actor.id]
-    if len(await read_cards(tx, invited)) < len(invited):
+    if len(await read_cards(tx, invited)) < len(invited) or await ties.blocked_among(tx, actor.id, invited):
         raise UserNotFound
     conversation_id = new_id()
     await conversations.insert_conversation(

@@ -26,10 +26,10 @@ from tenfold.platform.http import door
 
 @door.post("/conversations", limit="write", refuses=[UserNotFound, TooManyConversations])
 async def open_conversation(
-    actor: Actor, data: ConversationDraft, *, db: Database, cache: Cache, policy: ChatPolicy
+    actor: Actor, data: ConversationDraft, *, db: Database, cache: Cache, policy: ChatPolicy, ties: Ties
 ) -> Conversation:
     """Open a group or a channel, and invite people."""
-    conversation_id = await db.transact(lambda tx: opening.open_conversation(tx, actor, data, policy=policy))
+    conversation_id = await db.transact(lambda tx: opening.open_conversation(tx, actor, data, policy=policy, ties=ties))
     return await _one(db, cache, actor, conversation_id)
 
 

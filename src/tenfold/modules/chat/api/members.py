@@ -22,6 +22,7 @@ from tenfold.modules.chat.errors import (
 from tenfold.modules.chat.people import cards_of
 from tenfold.modules.chat.queries import members
 from tenfold.modules.chat.shapes import ChatPolicy, Member, MemberRole
+from tenfold.modules.chat.ties import Ties
 from tenfold.modules.identity import UserNotFound
 from tenfold.platform.cache import Cache
 from tenfold.platform.db import Database, Write
@@ -73,9 +74,9 @@ async def list_members(
     limit="write",
     refuses=[ConversationNotFound, ThisIsDirect, NeedsAnAdmin, UserNotFound],
 )
-async def invite_member(tx: Write, actor: Actor, conversation_id: UUID, user_id: UUID) -> None:
+async def invite_member(tx: Write, actor: Actor, conversation_id: UUID, user_id: UUID, *, ties: Ties) -> None:
     """Invite somebody into a group or channel."""
-    await membership.invite(tx, actor, conversation_id, user_id)
+    await membership.invite(tx, actor, conversation_id, user_id, ties=ties)
 
 
 @door.patch(

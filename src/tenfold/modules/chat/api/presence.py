@@ -12,6 +12,7 @@ from tenfold.modules.chat.errors import ConversationNotFound, OnlyAdminsWriteHer
 from tenfold.modules.chat.presence import Presence, list_acquainted, presence_of
 from tenfold.modules.chat.queries import acquainted
 from tenfold.modules.chat.shapes import ChatPolicy
+from tenfold.modules.chat.ties import Ties
 from tenfold.platform.db import Database, Write
 from tenfold.platform.http import door
 from tenfold.platform.realtime import Realtime
@@ -30,12 +31,12 @@ class Presences(msgspec.Struct, frozen=True):
 
 @door.get("/presence", limit="read", etag=False)
 async def read_presence(
-    actor: Actor, *, user_ids: UserIds, db: Database, live: Realtime, policy: ChatPolicy
+    actor: Actor, *, user_ids: UserIds, db: Database, live: Realtime, policy: ChatPolicy, ties: Ties
 ) -> Presences:
     """Who of these people is here, of those one knows: by an accepted direct conversation or a smaller group."""
     asked = _ids(user_ids)
     async with db.read() as tx:
-        known = await list_acquainted(tx, actor, asked, policy=policy)
+        known = await list_acquainted(tx, actor, asked, policy=policy, ties=ties)
     return Presences(await presence_of(db, live, known, policy=policy))
 
 

@@ -1,28 +1,37 @@
-"""What follows a block between two people: their direct conversation takes no messages while there is one."""
+"""What follows a block between two people: while there is one, they neither write nor listen to each other."""
 
 from uuid import UUID
 
 from tenfold.modules.chat.queries import conversations
 from tenfold.modules.chat.rules import direct_id
+from tenfold.modules.chat.telling import PlaceNews, channel_of, end_listening, tell_person
 from tenfold.modules.chat.ties import Ties
 from tenfold.modules.identity import UserBlocked, UserUnblocked
 from tenfold.platform.db import Write
 from tenfold.platform.jobs import after
+from tenfold.platform.realtime import Realtime, presence_channel
 
 
 @after(UserBlocked, priority="high")
-async def close_direct(tx: Write, fact: UserBlocked, ties: Ties) -> None:
-    """Let a direct conversation across a block take no messages."""
+async def close_direct(tx: Write, fact: UserBlocked, ties: Ties, *, live: Realtime) -> None:
+    """Let a direct conversation across a block take no messages, and neither see the other there or anywhere."""
     await _follow(tx, ties, fact.user_id, fact.other_id)
+    for user_id, other_id in ((fact.user_id, fact.other_id), (fact.other_id, fact.user_id)):
+        for channel in (channel_of(direct_id(user_id, other_id)), presence_channel(other_id)):
+            end_listening(tx, user_id, channel, live)
 
 
 @after(UserUnblocked)
 async def reopen_direct(tx: Write, fact: UserUnblocked, ties: Ties) -> None:
-    """Let a direct conversation take messages again once nobody blocks the other."""
-    await _follow(tx, ties, fact.user_id, fact.other_id)
+    """Let a direct conversation take messages again once nobody blocks the other; both may listen again."""
+    if await _follow(tx, ties, fact.user_id, fact.other_id):
+        conversation_id = direct_id(fact.user_id, fact.other_id)
+        for user_id in (fact.user_id, fact.other_id):
+            tell_person(tx, user_id, PlaceNews(conversation_id, "conversation.settled"))
 
 
-async def _follow(tx: Write, ties: Ties, user_id: UUID, other_id: UUID) -> None:
-    """What is true now counts, whichever fact came first: a late one undoes nothing."""
+async def _follow(tx: Write, ties: Ties, user_id: UUID, other_id: UUID) -> bool:
+    """What is true now counts, whichever fact came first: a late one undoes nothing. Whether anything is another."""
     tie = await ties.between(tx, user_id, other_id)
-    await conversations.set_blocked(tx, conversation_id=direct_id(user_id, other_id), is_blocked=tie.is_blocked)
+    conversation_id = direct_id(user_id, other_id)
+    return bool(await conversations.set_blocked(tx, conversation_id=conversation_id, is_blocked=tie.is_blocked))

@@ -35,6 +35,15 @@ select exists (select from conversations c
                 where c.conversation_id = :conversation_id and mine.user_id = :user_id and {reads})"""),
 )
 
+may_listen = one(
+    bool,
+    """
+select exists (select from conversations c
+                 join members mine on mine.conversation_id = c.conversation_id
+                where c.conversation_id = :conversation_id and mine.user_id = :user_id and mine.state = 'joined'
+                  and not c.is_blocked)""",
+)
+
 # Whoever comes anew has nothing to read yet: their markers stand where the conversation stands.
 save_member = run("""
 insert into members (conversation_id, user_id, state, role, inviter_id, since, read_seq, shown_seq, delivered_seq,

@@ -1,5 +1,7 @@
 """Statements about who follows, blocks and mutes whom. Both homes of a relation are written by one statement."""
 
+from uuid import UUID
+
 from tenfold.modules.feed.queries.fragments import fill, meets
 from tenfold.modules.feed.shapes import OtherRow, PersonRow, Relationship
 from tenfold.platform.db import many, one, run
@@ -24,6 +26,10 @@ select (select true from follows where follower_id = :user_id and followee_id = 
   from (select 1) nobody
   left join mutes mute on mute.user_id = :user_id and mute.muted_id = :other_id
        and (mute.until is null or mute.until > :now)""",
+)
+
+list_blocked_among = many(
+    UUID, "select distinct other_id from blocks where user_id = :user_id and other_id = any (:other_ids::uuid[])"
 )
 
 insert_follow = run("""
