@@ -130,9 +130,10 @@ async def test_a_full_group_takes_nobody(world: World) -> None:
     tight = ChatPolicy(group_cap=2)
 
     async def come(person: Person) -> str:
+        actor = person.actor
+        assert actor is not None
         try:
-            assert person.actor is not None
-            await world.db.transact(lambda tx: join(tx, person.actor, id_of(conversation), policy=tight))
+            await world.db.transact(lambda tx: join(tx, actor, id_of(conversation), policy=tight))
         except Refusal as refusal:
             return refusal.code()
         return "in"
@@ -242,3 +243,9 @@ async def test_a_conversation_does_not_exist_for_who_is_not_in_it(world: World) 
         assert {answer.code for answer in answers} == {"ConversationNotFound"}
         asked = [message, *(f"{message}/{of}" for of in ("edits", "thread", "thread/read", "reactions/👍"))]
         assert {(await person.get(path)).code for path in asked} == {"MessageNotFound"}
+
+
+async def test_a_title_is_seen_in_one_line(world: World) -> None:
+    """A list of conversations has a line for each."""
+    for title in ("  ", "\u200b", "one\ntwo"):
+        assert (await world.ana.post("/v1/conversations", {"title": title})).status == 400

@@ -166,11 +166,13 @@ async def test_nothing_is_answered_that_is_not_there(world: World) -> None:
 
 
 async def test_a_message_says_something(world: World) -> None:
-    """Blanks alone are nothing; a control character is a mistake."""
+    """Blanks and what has no looks are nothing; a control character is a mistake, a file that is a program another."""
     conversation = await direct(world.ana, world.bob)
 
-    for body in ("", "  \n ", "a\x00b", "\x1b[2J"):
+    for body in ("", "  \n ", "\u200b\u202e", "a\x00b", "\x1b[2J"):
         assert (await world.ana.post(f"{at(conversation)}/messages", {"body": body})).status == 400
+    program = [{"kind": "file", "url": "javascript:alert(1)"}]
+    assert (await world.ana.post(f"{at(conversation)}/messages", {"attachments": program})).status == 400
     attached = [{"kind": "image", "url": "/media/1.jpg"}]
     message = await say(world.ana, conversation, "", attachments=attached)
     assert message["attachments"] == attached

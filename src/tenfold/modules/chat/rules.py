@@ -24,11 +24,15 @@ from tenfold.modules.chat.rows import NotSent, Standing
 from tenfold.modules.chat.shapes import ConversationRow, MemberRole
 
 _DIRECT = UUID("6f2c1d5e-0b7a-5e53-9d1c-2f60a4c1b7aa").bytes
+_UNSEEN = {"Cf", "Zl", "Zp", "Zs", "Cc"}
 _RANK = {"member": 0, "admin": 1, "owner": 2}
 
 
 def tidy(text: str, field: str) -> str:
-    """A text as it is kept: composed (NFC), lines ended by a line feed, no blank ends. Raises `Invalid`."""
+    """A text as it is kept: composed (NFC), lines ended by a line feed, no blank ends; empty if nothing can be seen.
+
+    Raises `Invalid`.
+    """
     if text.isascii() and text.isprintable():
         return text.strip()
     tidied = unicodedata.normalize("NFC", text.replace("\r\n", "\n")).strip()
@@ -37,14 +41,16 @@ def tidy(text: str, field: str) -> str:
             raise Invalid(field, f"holds the control character U+{ord(character):04X}")
         if "\ud800" <= character <= "\udfff":
             raise Invalid(field, "holds half of a surrogate pair")
-    return tidied
+    return "" if all(unicodedata.category(character) in _UNSEEN for character in tidied) else tidied
 
 
 def tidy_title(title: str) -> str:
-    """A title that can be seen. Raises `Invalid`."""
+    """A title that can be seen, in one line. Raises `Invalid`."""
     tidied = tidy(title, "body.title")
     if not tidied:
         raise Invalid("body.title", "holds nothing that can be seen")
+    if "\n" in tidied:
+        raise Invalid("body.title", "has more than one line")
     return tidied
 
 

@@ -55,10 +55,13 @@ class ChatPolicy:
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A file that a message refers to, by the address under which its members may fetch it."""
+    """A file that a message refers to, by the address under which its members may fetch it.
+
+    The address is of the web, or of this server: nothing that a client would run.
+    """
 
     kind: Literal["image", "video", "audio", "file"]
-    url: Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
+    url: Annotated[str, msgspec.Meta(max_length=2_000, pattern=r"^(https?://|/)\S+$")]
     name: Annotated[str, msgspec.Meta(max_length=200)] | None = None
     media_type: Annotated[str, msgspec.Meta(max_length=100)] | None = None
     size: Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)] | None = None
