@@ -290,14 +290,13 @@ class House:
 
     def _lobby(self) -> Lobby:
         numbers = self.settings.realtime
-        commands = numbers.commands_per_user
         rules = SessionRules(
             frame_size=numbers.max_frame,
             channels=numbers.channels,
             ping_interval=numbers.ping.total_seconds(),
             sockets_per_user=numbers.sockets_per_user,
-            user_commands_per_second=commands.calls / commands.period.total_seconds(),
-            user_command_burst=commands.calls,
+            user_commands_per_second=numbers.commands_per_user.calls / numbers.commands_per_user.period.total_seconds(),
+            user_command_burst=numbers.commands_per_user.calls,
         )
         return Lobby(
             self.hub,
