@@ -249,3 +249,24 @@ async def test_a_title_is_seen_in_one_line(world: World) -> None:
     """A list of conversations has a line for each."""
     for title in ("  ", "\u200b", "one\ntwo"):
         assert (await world.ana.post("/v1/conversations", {"title": title})).status == 400
+
+
+async def test_the_last_owner_cannot_send_themselves_away(world: World) -> None:
+    """Not even by the door that removes others: nobody would be left to make an owner."""
+    room = await group(world.ana, world.bob)
+
+    assert (await world.ana.delete(f"{at(room)}/members/{world.ana.id}")).code == "LastOwner"
+    done(await world.ana.patch(f"{at(room)}/members/{world.bob.id}", {"role": "owner"}))
+    done(await world.bob.delete(f"{at(room)}/members/{world.ana.id}"))
+    assert (await world.bob.delete(f"{at(room)}/members/{world.bob.id}")).code == "LastOwner"
+
+
+async def test_around_a_message_begins_with_itself(world: World) -> None:
+    """However few are asked for."""
+    room = await direct(world.ana, world.bob)
+    for _ in range(5):
+        await say(world.ana, room)
+
+    looked = [[one["seq"] for one in (await history(world.bob, room, around=3, limit=n))["items"]] for n in (1, 2, 3)]
+
+    assert looked == [[3], [2, 3], [2, 3, 4]]

@@ -47,7 +47,7 @@ async def read_after(tx: Read, actor: Actor, conversation_id: UUID, after: int, 
 
 async def read_around(tx: Read, actor: Actor, conversation_id: UUID, around: int, *, limit: int) -> Stretch:
     """A message (or where it would be) in the middle of others."""
-    half = max(limit // 2, 1)
+    half = limit // 2
     earlier = await _before(tx, actor, conversation_id, around, limit=half + 1)
     later = await _after(tx, actor, conversation_id, around - 1, limit=limit - half + 1)
     found = [*earlier[:half][::-1], *later[: limit - half]]

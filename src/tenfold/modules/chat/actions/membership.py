@@ -93,13 +93,18 @@ async def invite(tx: Write, actor: Actor, conversation_id: UUID, user_id: UUID, 
 
 
 async def remove(tx: Write, actor: Actor, conversation_id: UUID, user_id: UUID, *, live: Realtime) -> None:
-    """Send a member away, or take an invitation back; they return only when invited. Admins, and only lower ranks."""
+    """Send a member away, or take an invitation back; they return only when invited. Admins, and only lower ranks.
+
+    Owners may send each other away, and themselves. Raises `LastOwner` when nobody would be one.
+    """
     here, person = await _look(tx, conversation_id, user_id)
     role = rules.must_be_in(await members.find_standing(tx, conversation_id=conversation_id, user_id=actor.id))
     rules.must_not_be_direct(here)
     if person is None or person.state not in ("joined", "invited"):
         raise MemberNotFound
     rules.must_outrank(role, person.role)
+    if person.role == "owner":
+        await _must_leave_an_owner(tx, conversation_id, user_id)
     await settle(tx, here, person, _as(person, tx, user_id, state="removed", role="member"), actor_id=actor.id)
     end_listening(tx, user_id, channel_of(conversation_id), live)
 

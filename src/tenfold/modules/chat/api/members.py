@@ -92,7 +92,7 @@ async def change_role(tx: Write, actor: Actor, conversation_id: UUID, user_id: U
 @door.delete(
     "/conversations/{conversation_id:uuid}/members/{user_id:uuid}",
     limit="write",
-    refuses=[ConversationNotFound, ThisIsDirect, MemberNotFound, NeedsAnAdmin, NeedsAnOwner],
+    refuses=[ConversationNotFound, ThisIsDirect, MemberNotFound, NeedsAnAdmin, NeedsAnOwner, LastOwner],
 )
 async def remove_member(tx: Write, actor: Actor, conversation_id: UUID, user_id: UUID, *, live: Realtime) -> None:
     """Remove a member, or take an invitation back."""
