@@ -110,7 +110,7 @@ class RealtimeWorld:
     ) -> None:
         self.tokens: dict[str, Authenticated] = {}
         self.broker = broker or MemoryBroker(monotonic=monotonic, **history)
-        self.hub = Hub(self.broker, presence or MemoryPresence(), monotonic=monotonic, **hub)
+        self.hub = Hub(self.broker, presence or MemoryPresence(), **hub)
         rooms = [Channel("room:{room_id}", may_listen)] if may_listen else []
         self.lobby = Lobby(
             self.hub, self.authenticate, channels=[*rooms, *channels], rules=rules, monotonic=monotonic, **lobby

@@ -15,6 +15,7 @@ from tenfold.kit.ids import new_id
 from tenfold.kit.refusals import Conflict, NotFound, NotSignedIn, TokenIsExpired, Unavailable
 from tenfold.platform.realtime import EVERYONE, Channel, codes, user_channel
 from tenfold.platform.realtime.codes import ErrorReply
+from tenfold.platform.realtime.endings import CLOCKS_DIFFER
 from tenfold.platform.realtime.hub import DURABLE_EPOCH
 from tenfold.platform.realtime.lobby import Caller, Permit
 from tenfold.platform.realtime.protocol import Reply, SubscribeResult
@@ -168,8 +169,11 @@ class Tokens:
         self.permits: dict[str, Permit] = {}
 
     def give(self, user_id: UUID, channel: str = CHANNEL, lives: float | None = None) -> str:
-        expires_at = None if lives is None else datetime.now(UTC) + timedelta(seconds=lives)
-        self.permits[f"t{len(self.permits)}"] = Permit(user_id, channel, expires_at)
+        """A token that is newer than anything that has happened."""
+        now = datetime.now(UTC)
+        expires_at = None if lives is None else now + timedelta(seconds=lives)
+        issued_at = now + 2 * CLOCKS_DIFFER
+        self.permits[f"t{len(self.permits)}"] = Permit(user_id, channel, issued_at, expires_at)
         return f"t{len(self.permits) - 1}"
 
     async def read(self, token: str) -> Permit:

@@ -10,6 +10,7 @@ import pytest
 from msgspec import Raw
 
 from tenfold.kit.refusals import Unavailable
+from tenfold.platform.realtime.broker import Unreached
 from tenfold.platform.realtime.protocol import StreamPosition
 from tenfold.platform.redis import partition_of
 from tests.platform.redis_world import Process, processes, until
@@ -313,9 +314,14 @@ async def test_a_cluster_without_one_of_its_masters_serves_the_rest_and_mends() 
                 *(here.broker.publish([name], HELLO) for name in names), return_exceptions=True
             )
             refused = sum(isinstance(outcome, Unavailable) for outcome in outcomes)
+            gone = [name for name, outcome in zip(names, outcomes, strict=True) if isinstance(outcome, Unavailable)]
+            for together in (here.broker.publish(names, HELLO), here.broker.route(names, HELLO)):
+                with pytest.raises(Unreached) as unreached:
+                    await together
+                assert sorted(unreached.value.channels) == sorted(gone)
             joined = await asyncio.gather(*(there.broker.positions([name]) for name in names), return_exceptions=True)
             assert [isinstance(a, Unavailable) for a in joined] == [isinstance(b, Unavailable) for b in outcomes]
-            await until(lambda: len(there.hub.got) == 64 - refused)
+            await until(lambda: len(there.hub.got) == 3 * (64 - refused))
 
             await asyncio.to_thread(servers.nodes[1].start)
             await until(lambda: there.hub.gaps > gaps)

@@ -64,7 +64,7 @@ class SubscriptionTokens:
         expires_at = datetime.fromtimestamp(claims.exp, UTC)
         if expires_at <= self._clock.now():
             raise TokenIsExpired("The subscription token has expired; ask for a new one.")
-        return Permit(claims.sub, claims.channel, expires_at)
+        return Permit(claims.sub, claims.channel, datetime.fromtimestamp(claims.iat, UTC), expires_at)
 
     def _claims_of(self, token: str) -> _Claims:
         try:

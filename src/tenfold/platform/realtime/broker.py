@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple, Protocol
 
 from msgspec import Raw
 
+from tenfold.kit.refusals import Unavailable
 from tenfold.platform.realtime.protocol import Publication, StreamPosition
 
 
@@ -18,6 +19,19 @@ class History(NamedTuple):
 
     position: StreamPosition
     publications: Sequence[Publication] | None
+
+
+class Unreached(Unavailable):
+    """The server of these channels does not answer, perhaps while others do."""
+
+    def __init__(self, channels: Sequence[str]) -> None:
+        super().__init__(f"{len(channels)} channels are out of reach.")
+        self.channels = channels
+
+
+def unreached(error: Exception, channels: Sequence[str]) -> Sequence[str]:
+    """The channels that a failed call did not reach: all, unless the error knows better."""
+    return error.channels if isinstance(error, Unreached) else channels
 
 
 class Receiver(Protocol):
@@ -56,7 +70,8 @@ class Broker(ABC):
     """Publications of a channel have offsets 1, 2, 3 … within an epoch; a position (offset, epoch) says what is known.
 
     When its server is gone, every coroutine raises `Unavailable`, at once while that is known; the hub then does what
-    it can alone. A broker never delivers locally on its own account, and never retries a publication.
+    it can alone. With several servers, `publish` and `route` reach all that they can, and raise `Unreached` with the
+    channels of the others. A broker never delivers locally on its own account, and never retries a publication.
     """
 
     loses_nothing: ClassVar[bool] = False

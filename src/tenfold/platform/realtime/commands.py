@@ -79,23 +79,26 @@ async def do(session: "Session", method: str, request: Any) -> Answer:
 async def connect(session: "Session", request: ConnectRequest) -> ConnectResult | ErrorReply | None:
     """Let a client in and subscribe it to its own channel and to everyone's."""
     lobby, asked = session.lobby, request.subs
-    with lobby.hub.guests.arriving() as cut:
+    with lobby.hub.guests.arriving() as arrival:
         signed_in = await _sign_in(session, request.token, when_expired=None)
         if not isinstance(signed_in, Authenticated):
             return signed_in
         session.begin(new_id().hex)
         everyone = await _join(session, EVERYONE, asked.get(EVERYONE))
-    if not cut.isdisjoint((signed_in.actor.id, signed_in.actor.session_id)):
-        session.end(codes.FORCE_DISCONNECT)
-    if session.is_over:
-        return None
-    # No pause between what was read of everyone's channel and being one of them.
-    token, own = _admit(session, signed_in), user_channel(signed_in.actor.id)
-    try:
-        subs = {own: await _join(session, own, asked.get(own)), EVERYONE: everyone}
-    except BaseException:
-        session.withdraw()
-        raise
+        if refusal := arrival.refuses(signed_in.actor):
+            session.end(refusal)
+        if session.is_over:
+            return None
+        # No pause between what was read of everyone's channel and being one of them.
+        token, own = _admit(session, signed_in), user_channel(signed_in.actor.id)
+        try:
+            subs = {own: await _join(session, own, asked.get(own)), EVERYONE: everyone}
+        except BaseException:
+            session.withdraw()
+            raise
+        # Only from here on is it found by its user.
+        if refusal := arrival.refuses(signed_in.actor):
+            session.end(refusal)
     if 0 < lobby.rules.sockets_per_user < len(lobby.hub.topics.get(own, ())):
         session.end(codes.CONNECTION_LIMIT)
     if session.is_over:
@@ -253,7 +256,7 @@ async def _sign_in(
     session: "Session", token: str, *, when_expired: Disconnect | None
 ) -> Authenticated | ErrorReply | None:
     lobby = session.lobby
-    with lobby.hub.guests.arriving() as cut:
+    with lobby.hub.guests.arriving() as arrival:
         try:
             signed_in = await lobby.authenticate(token)
         except TokenIsExpired:
@@ -261,8 +264,8 @@ async def _sign_in(
         except NotSignedIn:
             signed_in = codes.INVALID_TOKEN
     if isinstance(signed_in, Authenticated):
-        if cut & {signed_in.actor.id, signed_in.actor.session_id}:
-            signed_in = codes.FORCE_DISCONNECT
+        if refusal := arrival.refuses(signed_in.actor):
+            signed_in = refusal
         elif lobby.seconds_left(signed_in.expires_at) <= 0:
             signed_in = when_expired or codes.TOKEN_EXPIRED
     if isinstance(signed_in, Disconnect):
@@ -285,7 +288,10 @@ def _admit(session: "Session", signed_in: Authenticated) -> RefreshResult:
 
 
 async def _permit(session: "Session", actor: Actor, request: SubscribeRequest | TokenRequest) -> Permit | ErrorReply:
-    """What a subscription token allows, if it is this user's and this channel's."""
+    """What a subscription token allows, if it is this user's and this channel's.
+
+    If the user may have lost the right since it was issued, the module is asked as if there were none.
+    """
     try:
         permit = await session.lobby.subscription_of(request.token)
     except TokenIsExpired:
@@ -294,7 +300,11 @@ async def _permit(session: "Session", actor: Actor, request: SubscribeRequest | 
         return codes.PERMISSION_DENIED
     if permit.user_id != actor.id or permit.channel != request.channel:
         return codes.PERMISSION_DENIED
-    return codes.TOKEN_EXPIRED if session.lobby.seconds_left(permit.expires_at) <= 0 else permit
+    if session.lobby.seconds_left(permit.expires_at) <= 0:
+        return codes.TOKEN_EXPIRED
+    if session.lobby.hub.guests.endings.may_outdate(permit.issued_at, actor.id, permit.channel):
+        return await session.lobby.kinds.refuses_to_listen(actor, permit.channel) or permit
+    return permit
 
 
 def _deadline(session: "Session", permit: Permit) -> float:

@@ -8,7 +8,11 @@ from uuid import UUID
 
 import msgspec
 
+from tenfold.kit.actors import Actor
+from tenfold.kit.clock import Clock
 from tenfold.platform.observe import metrics
+from tenfold.platform.realtime.codes import CONNECTION_EXPIRED, FORCE_DISCONNECT, Disconnect
+from tenfold.platform.realtime.endings import Endings
 from tenfold.platform.realtime.topics import Listener
 
 AT_ONCE = 2000
@@ -34,12 +38,29 @@ class Door:
         self.is_closed = False
 
 
+class Arrival:
+    """A connection that is being opened: which sessions and users were cut off since, and whose claims changed."""
+
+    __slots__ = ("cut", "outdated")
+
+    def __init__(self) -> None:
+        self.cut: set[UUID] = set()
+        self.outdated: set[UUID] = set()
+
+    def refuses(self, actor: Actor) -> Disconnect | None:
+        """Why it may not be opened after all."""
+        if actor.id in self.cut or actor.session_id in self.cut:
+            return FORCE_DISCONNECT
+        return CONNECTION_EXPIRED if actor.id in self.outdated else None
+
+
 class Guests:
     """Every signed-in connection. Most sessions have one, which is held without a tuple."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.endings = Endings(clock or Clock())
         self._sessions: dict[UUID, Listener | tuple[Listener, ...]] = {}
-        self._arriving: dict[int, set[UUID]] = {}
+        self._arriving: dict[int, Arrival] = {}
         self._doors: dict[int, Door] = {}
 
     def __iter__(self) -> Iterator[Listener]:
@@ -54,17 +75,17 @@ class Guests:
         return len(self._sessions)
 
     @contextmanager
-    def arriving(self) -> Iterator[set[UUID]]:
-        """While a token is being checked: the sessions and users that were disconnected since the check began.
+    def arriving(self) -> Iterator[Arrival]:
+        """From the check of a token until the connection can be found by its user: what has become of them since.
 
         Without it a connection could be found valid, its session be revoked, and the connection be opened after all.
         """
-        cut: set[UUID] = set()
-        self._arriving[id(cut)] = cut
+        arrival = Arrival()
+        self._arriving[id(arrival)] = arrival
         try:
-            yield cut
+            yield arrival
         finally:
-            del self._arriving[id(cut)]
+            del self._arriving[id(arrival)]
 
     @contextmanager
     def opening(self, user_id: UUID, channel: str) -> Iterator[Door]:
@@ -97,12 +118,18 @@ class Guests:
         """The connections of these sessions; who arrives with such a session, or as such a user, is not let in."""
         sessions = set(session_ids)
         gone = sessions.union(user_ids)
-        for cut in self._arriving.values():
-            cut |= gone
+        for arrival in self._arriving.values():
+            arrival.cut |= gone
         return [listener for session_id in sessions for listener in self._of(session_id)]
 
+    def outdate(self, user_ids: Collection[UUID]) -> None:
+        """Who arrives as one of these users must come back with a new token."""
+        for arrival in self._arriving.values():
+            arrival.outdated.update(user_ids)
+
     def close_doors(self, user_ids: Collection[UUID], channel: str) -> None:
-        """Whoever of these users is just subscribing to this channel may not."""
+        """Whoever of these users is just subscribing to this channel may not, nor with a token from before."""
+        self.endings.note(user_ids, channel)
         for door in self._doors.values():
             if door.channel == channel and door.user_id in user_ids:
                 door.is_closed = True

@@ -5,7 +5,6 @@ brings is put in order, once each and without a gap, before anybody hears it (`m
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from uuid import UUID
 
@@ -13,17 +12,25 @@ import msgspec
 import structlog
 from msgspec import Raw
 
+from tenfold.kit.clock import Clock
 from tenfold.kit.ids import new_id
 from tenfold.kit.refusals import Unavailable
 from tenfold.platform.observe import metrics
 from tenfold.platform.realtime import EVERYONE, Realtime, user_channel
-from tenfold.platform.realtime.broker import Broker
+from tenfold.platform.realtime.broker import Broker, unreached
 from tenfold.platform.realtime.codes import CONNECTION_EXPIRED, FORCE_DISCONNECT
 from tenfold.platform.realtime.guests import Guests, Signal, Spreader
 from tenfold.platform.realtime.kinds import Kinds
 from tenfold.platform.realtime.mending import AWAY, Mender
 from tenfold.platform.realtime.presence import Presence, Present
-from tenfold.platform.realtime.protocol import Publication, StreamPosition, encode_data, encode_news, encode_push
+from tenfold.platform.realtime.protocol import (
+    Publication,
+    StreamPosition,
+    encode_data,
+    encode_news,
+    encode_push,
+    news_of,
+)
 from tenfold.platform.realtime.roll import Roll
 from tenfold.platform.realtime.streams import new_epoch
 from tenfold.platform.realtime.topics import Joined, Listener, Topic
@@ -46,7 +53,7 @@ class Hub(Realtime):
         check_every: float = 30.0,
         check_durable_every: float = 5.0,
         durable_epoch: str = DURABLE_EPOCH,
-        monotonic: Callable[[], float] = time.monotonic,
+        clock: Clock | None = None,
     ) -> None:
         """Every stream is checked for losses once in `check_every` seconds, every durable channel more often.
 
@@ -57,12 +64,10 @@ class Hub(Realtime):
         self.node = new_id().hex
         self.durable_epoch = durable_epoch
         self._topics: dict[str, Topic] = {}
-        self.guests = Guests()
+        self.guests = Guests(clock)
         self._unheard: set[str] | None = set()
         self._spreader = Spreader(self.guests)
-        self.mender = Mender(
-            self, check_every=check_every, check_durable_every=check_durable_every, monotonic=monotonic
-        )
+        self.mender = Mender(self, check_every=check_every, check_durable_every=check_durable_every)
         self.roll = Roll(self, presence)
         broker.attach(self)
 
@@ -71,6 +76,7 @@ class Hub(Realtime):
         # Built before a fork, it is another node in each process.
         self.node = new_id().hex
         await self.broker.open()
+        self.guests.endings.doubt()
         await self.roll.open()
         self.mender.open()
 
@@ -88,8 +94,7 @@ class Hub(Realtime):
         While the broker is away, those who listen here hear it without an offset. When it is back, the streams of such
         channels begin anew, so that nobody believes to be complete who is not.
         """
-        names = self.broker.listening(channels)
-        if not names:
+        if not (names := self.broker.listening(channels)):
             return
         encoded = encode_data(data)
         metrics.publications.inc(len(names))
@@ -97,10 +102,10 @@ class Hub(Realtime):
             await self.broker.publish(names, encoded)
         except AWAY as error:
             log.warning("realtime.published_here_only", error=str(error))
-            self.note_unheard(names)
-            body = _news_of(encoded)
-            for name in names:
-                self.received(name, 0, "", body)
+            missed, news = unreached(error, names), news_of(encoded)
+            self.note_unheard(missed)
+            for name in missed:
+                self.received(name, 0, "", news)
 
     async def publish_durable(self, channel: str, data: object, *, offset: int) -> None:
         """Publish what the database has numbered. While the broker is away, other processes find it by checking."""
@@ -115,17 +120,16 @@ class Hub(Realtime):
 
     async def publish_ephemeral(self, channels: Iterable[str], data: object) -> None:
         """Tell those who listen right now."""
-        names = self.broker.listening(channels)
-        if names:
-            await self.say(names, _news_of(encode_data(data)))
+        if names := self.broker.listening(channels):
+            await self.say(names, news_of(encode_data(data)))
 
     async def say(self, channels: Sequence[str], news: Raw) -> None:
         """Have the listeners of these channels, in every process, hear a push that has no offset."""
         metrics.publications.inc(len(channels))
         try:
             await self.broker.route(channels, news)
-        except AWAY:
-            for channel in channels:
+        except AWAY as error:
+            for channel in unreached(error, channels):
                 self.received(channel, 0, "", news)
 
     def listening(self, channels: Iterable[str]) -> list[str]:
@@ -142,7 +146,8 @@ class Hub(Realtime):
             await self._send(signal)
 
     def expire(self, user_ids: Iterable[UUID]) -> None:
-        """Close the connections that these users have here, as if their tokens had ended."""
+        """Close the connections that these users have here, or are opening, as if their tokens had ended."""
+        self.guests.outdate(user_ids := list(user_ids))
         for user_id in user_ids:
             for listener in tuple(self._topics.get(user_channel(user_id)) or ()):
                 listener.end(CONNECTION_EXPIRED)
@@ -187,6 +192,7 @@ class Hub(Realtime):
 
     def gap(self) -> None:
         """The broker was away: begin anew what was published without it, and check everything at once."""
+        self.guests.endings.doubt()
         unheard, self._unheard = self._unheard, set()
         self.mender.check_all(unheard)
 
@@ -359,11 +365,9 @@ class Hub(Realtime):
         if topic.name == EVERYONE:
             self._spreader.tell(frame)
             return
-        delivered = 0
+        metrics.deliveries.inc(len(topic))
         for listener in topic:
             listener.deliver(frame)
-            delivered += 1
-        metrics.deliveries.inc(delivered)
 
     def _close_if_idle(self, topic: Topic) -> None:
         if topic.listeners is None and not topic.joining and topic.name != EVERYONE:
@@ -393,7 +397,3 @@ class Hub(Realtime):
             found += self._topics.get(user_channel(user_id)) or ()
         for listener in found:
             listener.end(FORCE_DISCONNECT)
-
-
-def _news_of(data: Raw) -> Raw:
-    return Raw(b'{"pub":{"data":' + bytes(data) + b"}}")

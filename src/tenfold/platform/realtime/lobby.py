@@ -29,10 +29,14 @@ class Authenticated:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """What a subscription token allows: one user to listen to one channel, until a moment (None: for good)."""
+    """What a subscription token allows: one user to listen to one channel, until a moment (None: for good).
+
+    It is as old as `issued_at`: whether the user has lost the right since is not in it.
+    """
 
     user_id: UUID
     channel: str
+    issued_at: datetime
     expires_at: datetime | None = None
 
 

@@ -7,7 +7,6 @@ What is missing comes from the broker's history or from the channel's own source
 
 import asyncio
 import sys
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
@@ -47,18 +46,10 @@ class _Part(NamedTuple):
 class Mender:
     """One per hub."""
 
-    def __init__(
-        self,
-        hub: "Hub",
-        *,
-        check_every: float = 30.0,
-        check_durable_every: float = 5.0,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, hub: "Hub", *, check_every: float = 30.0, check_durable_every: float = 5.0) -> None:
         self._hub = hub
         self._check_every = check_every
         self._check_durable_every = check_durable_every
-        self._now = monotonic
         self._tasks: set[asyncio.Task[None]] = set()
         self._asked: dict[Channel, dict[UUID, asyncio.Future[int]]] = {}
 
@@ -307,7 +298,7 @@ class Mender:
             if topic.name == EVERYONE or topic.name.startswith("user:"):
                 continue
             for listener in topic:
-                if listener.actor is None or listener.has_permit(topic.name):
+                if listener.actor is None:
                     continue
                 refusal = await self._hub.kinds.refuses_to_listen(listener.actor, topic.name)
                 if refusal in (codes.PERMISSION_DENIED, codes.UNKNOWN_CHANNEL):

@@ -298,6 +298,11 @@ def encode_push(channel: str, publication: Publication) -> bytes:
     return _encoder.encode(Reply(push=Push(channel=channel, pub=publication)))
 
 
+def news_of(data: Raw) -> Raw:
+    """The push that brings a publication without an offset, without its channel."""
+    return Raw(b'{"pub":{"data":' + bytes(data) + b"}}")
+
+
 def encode_news(channel: str, news: Raw) -> bytes:
     """The frame that brings a push without an offset: `news` is its JSON without the channel, `{"pub":{…}}`."""
     return b'{"push":{"channel":' + _encoder.encode(channel) + b"," + bytes(news)[1:] + b"}"

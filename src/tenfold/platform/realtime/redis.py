@@ -9,14 +9,14 @@ import asyncio
 import functools
 import random
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 import structlog
 from msgspec import Raw
 
 from tenfold.kit.refusals import Unavailable
-from tenfold.platform.realtime.broker import Broker, History, Receiver
+from tenfold.platform.realtime.broker import Broker, History, Receiver, Unreached
 from tenfold.platform.realtime.protocol import Publication, StreamPosition
 from tenfold.platform.realtime.redis_scripts import BEGIN_ANEW, HISTORY, POSITIONS, PUBLISH, ROUTE
 from tenfold.platform.redis import Gatherer, Redis, Refused, partition_of, spread
@@ -97,7 +97,7 @@ class RedisBroker(Broker):
             await self._redis.call(group, PUBLISH, keys, (*args, *(self._channel(name) for name in names)))
             return [None] * len(names)
 
-        await spread(self._redis, channels, publish)
+        await self._reach(channels, publish)
 
     async def route(self, channels: Sequence[str], data: Raw, *, offset: int = 0) -> None:
         """Publish and no more."""
@@ -107,7 +107,7 @@ class RedisBroker(Broker):
             await self._redis.call(group, ROUTE, [self._channel(name) for name in names], (message,))
             return [None] * len(names)
 
-        await spread(self._redis, channels, route)
+        await self._reach(channels, route)
 
     async def subscribe(self, channels: Sequence[str]) -> None:
         """Subscribe; what many callers want in one instant is one command per group."""
@@ -175,6 +175,25 @@ class RedisBroker(Broker):
 
     def _group_of(self, name: str) -> int:
         return self._redis.group_of(partition_of(name))
+
+    async def _reach(
+        self, channels: Sequence[str], work: Callable[[int, Sequence[str]], Awaitable[Sequence[None]]]
+    ) -> None:
+        """Do something with channels on each of their servers. Raises `Unreached` with those whose server is gone."""
+        missed, trouble = list[str](), None
+
+        async def attempt(group: int, names: Sequence[str]) -> Sequence[None]:
+            nonlocal trouble
+            try:
+                return await work(group, names)
+            except (Unavailable, OSError) as error:
+                trouble = error
+                missed.extend(names)
+                return [None] * len(names)
+
+        await spread(self._redis, channels, attempt)
+        if missed:
+            raise Unreached(missed) from trouble
 
     async def _subscribe_all(self, channels: Sequence[str]) -> None:
         await spread(self._redis, channels, self._subscribe_group)
