@@ -140,3 +140,18 @@ async def test_nobody_is_invited_or_watched_across_a_block(world: World) -> None
         looked = done(await person.get("/v1/presence", params={"user_ids": f"{other.id},{world.eve.id}"}))["items"]
         assert [one["user_id"] for one in looked] == [str(world.eve.id)]
     await say(world.bob, shared, "hello all")
+
+
+async def test_a_block_declines_what_waits(world: World) -> None:
+    """Who blocks a stranger has answered; the request is not back when the block is lifted."""
+    room = await opened(world.eve, world.ana)
+    await say(world.eve, room, "hello")
+
+    done(await world.ana.put(f"/v1/users/{world.eve.id}/block"))
+    await world.drain()
+
+    assert await requests_of(world.ana) == []
+    assert done(await world.ana.get("/v1/me/unread"))["requests"] == 0
+    done(await world.ana.delete(f"/v1/users/{world.eve.id}/block"))
+    await world.drain()
+    assert await requests_of(world.ana) == []

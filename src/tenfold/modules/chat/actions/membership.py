@@ -74,6 +74,14 @@ async def leave(tx: Write, actor: Actor, conversation_id: UUID, *, live: Realtim
     end_listening(tx, actor.id, channel_of(conversation_id), live)
 
 
+async def withdraw(tx: Write, conversation_id: UUID, user_id: UUID) -> None:
+    """Take back what waits for somebody's answer; nothing happens when nothing does."""
+    person = await members.hold_member(tx, conversation_id=conversation_id, user_id=user_id)
+    if person is not None and person.state == "invited":
+        here = await _hold(tx, conversation_id)
+        await settle(tx, here, person, _as(person, tx, user_id, state="left"))
+
+
 async def invite(tx: Write, actor: Actor, conversation_id: UUID, user_id: UUID, *, ties: Ties) -> None:
     """Ask somebody in; who is in or asked already stays as they are. Admins ask, and anybody where all may come.
 

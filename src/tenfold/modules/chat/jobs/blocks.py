@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from tenfold.modules.chat.actions.membership import withdraw
 from tenfold.modules.chat.queries import conversations
 from tenfold.modules.chat.rules import direct_id
 from tenfold.modules.chat.telling import PlaceNews, channel_of, end_listening, tell_person
@@ -14,24 +15,28 @@ from tenfold.platform.realtime import Realtime, presence_channel
 
 @after(UserBlocked, priority="high")
 async def close_direct(tx: Write, fact: UserBlocked, ties: Ties, *, live: Realtime) -> None:
-    """Let a direct conversation across a block take no messages, and neither see the other there or anywhere."""
-    await _follow(tx, ties, fact.user_id, fact.other_id)
+    """Let a direct conversation across a block take no messages, wait for nobody, and show neither to the other."""
+    if not await _is_blocked(tx, ties, fact):
+        return
+    conversation_id = direct_id(fact.user_id, fact.other_id)
     for user_id, other_id in ((fact.user_id, fact.other_id), (fact.other_id, fact.user_id)):
-        for channel in (channel_of(direct_id(user_id, other_id)), presence_channel(other_id)):
+        await withdraw(tx, conversation_id, user_id)
+        for channel in (channel_of(conversation_id), presence_channel(other_id)):
             end_listening(tx, user_id, channel, live)
+    await conversations.set_blocked(tx, conversation_id=conversation_id, is_blocked=True)
 
 
 @after(UserUnblocked)
 async def reopen_direct(tx: Write, fact: UserUnblocked, ties: Ties) -> None:
     """Let a direct conversation take messages again once nobody blocks the other; both may listen again."""
-    if await _follow(tx, ties, fact.user_id, fact.other_id):
-        conversation_id = direct_id(fact.user_id, fact.other_id)
+    if await _is_blocked(tx, ties, fact):
+        return
+    conversation_id = direct_id(fact.user_id, fact.other_id)
+    if await conversations.set_blocked(tx, conversation_id=conversation_id, is_blocked=False):
         for user_id in (fact.user_id, fact.other_id):
             tell_person(tx, user_id, PlaceNews(conversation_id, "conversation.settled"))
 
 
-async def _follow(tx: Write, ties: Ties, user_id: UUID, other_id: UUID) -> bool:
-    """What is true now counts, whichever fact came first: a late one undoes nothing. Whether anything is another."""
-    tie = await ties.between(tx, user_id, other_id)
-    conversation_id = direct_id(user_id, other_id)
-    return bool(await conversations.set_blocked(tx, conversation_id=conversation_id, is_blocked=tie.is_blocked))
+async def _is_blocked(tx: Write, ties: Ties, fact: UserBlocked | UserUnblocked) -> bool:
+    """What is true now counts, whichever fact came first: a late one undoes nothing."""
+    return (await ties.between(tx, fact.user_id, fact.other_id)).is_blocked
