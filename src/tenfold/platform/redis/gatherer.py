@@ -24,6 +24,7 @@ class Gatherer(Generic[A, B]):
         self._most = most
         self._waiting: list[tuple[A, asyncio.Future[B]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way = 0
         self._is_due = False
 
     def ask(self, what: A) -> "asyncio.Future[B]":
@@ -31,7 +32,7 @@ class Gatherer(Generic[A, B]):
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[B] = loop.create_future()
         self._waiting.append((what, answer))
-        if not self._is_due and len(self._tasks) < _AT_ONCE:
+        if not self._is_due and self._under_way < _AT_ONCE:
             self._is_due = True
             loop.call_soon(self._begin)
         return answer
@@ -46,11 +47,20 @@ class Gatherer(Generic[A, B]):
     def _begin(self) -> None:
         self._is_due = False
         if self._waiting:
+            self._under_way += 1
             task = asyncio.create_task(self._ask_all())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _ask_all(self) -> None:
+        # Counted here, with the last look at who waits: a task that has looked is not done at once, and whoever asked
+        # in between would wait for somebody else to ask.
+        try:
+            await self._ask_until_nobody_waits()
+        finally:
+            self._under_way -= 1
+
+    async def _ask_until_nobody_waits(self) -> None:
         while self._waiting:
             batch = self._waiting[: self._most]
             del self._waiting[: self._most]
