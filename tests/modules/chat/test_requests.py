@@ -73,9 +73,11 @@ async def test_a_declined_request_is_gone(world: World) -> None:
     """The stranger is not told, and cannot go on."""
     room = await opened(world.eve, world.ana)
     await say(world.eve, room, "hello")
+    before = done(await world.eve.get(room))
 
     done(await world.ana.delete(f"{room}/membership"))
 
+    assert done(await world.eve.get(room)) == before
     assert await requests_of(world.ana) == []
     assert (await world.ana.get(f"{room}/messages")).code == "ConversationNotFound"
 

@@ -193,10 +193,11 @@ async def settle(
     """Write a member's new state at both homes, and tell those whom it concerns.
 
     In a group it is a change of the conversation, with a notice among the messages when somebody came or went. In a
-    channel a mere member comes and goes unnoticed.
+    channel a mere member comes and goes unnoticed, and a stranger's request is declined so.
     """
     was_in, is_in = before is not None and before.state == "joined", after.state == "joined"
     is_quiet = here.kind == "channel" and after.role == "member" and (before is None or before.role == "member")
+    is_quiet = is_quiet or (here.kind == "direct" and after.state == "left" and not was_in)
     change_no = 0 if is_quiet else here.last_change + 1
     after = msgspec.structs.replace(after, change_no=change_no)
     came = is_in and not was_in and here.kind != "direct"

@@ -1,7 +1,5 @@
 """What follows a block between two people: while there is one, they neither write nor listen to each other."""
 
-from uuid import UUID
-
 from tenfold.modules.chat.actions.membership import withdraw
 from tenfold.modules.chat.queries import conversations
 from tenfold.modules.chat.rules import direct_id
