@@ -210,7 +210,6 @@ async def test_a_server_that_stalls_counts_as_gone(mortal: RedisServer) -> None:
     """A half-open connection says nothing: nobody waits for it longer than three times the patience."""
     async with processes(mortal, 1, patience=0.5) as (only,):
         await only.listen("room")
-        gaps = only.hub.gaps
         mortal.signal(signal.SIGSTOP)
         try:
             async with asyncio.timeout(4):
@@ -219,6 +218,7 @@ async def test_a_server_that_stalls_counts_as_gone(mortal: RedisServer) -> None:
             async with asyncio.timeout(2):
                 with pytest.raises(Unavailable):
                     await only.broker.positions(["room"])
+            gaps = only.hub.gaps
         finally:
             mortal.signal(signal.SIGCONT)
         await until(lambda: only.hub.gaps > gaps)
