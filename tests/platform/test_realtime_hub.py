@@ -277,3 +277,9 @@ async def test_what_is_for_everyone_reaches_every_connection_in_order(monkeypatc
     reply = wire.take()[0].connect
     assert reply is not None
     assert [one.offset for one in reply.subs[EVERYONE].publications] == [1, 2]
+
+
+def test_very_many_streams_are_checked_in_a_longer_span() -> None:
+    """A million idle channels must not keep the broker busy: a process checks a hundred a second at most."""
+    assert mending.span_of(50, 30) == 30
+    assert mending.span_of(17_000, 30) == 170

@@ -113,7 +113,8 @@ class Realtime(Section):
     history_size: int = Field(default=100, ge=0, le=100_000, description="Publications that a channel remembers.")
     history_ttl: Span = Field(default=timedelta(minutes=5), description="How long a channel remembers them.")
     check_every: Span = Field(
-        default=timedelta(seconds=30), description="How often every channel is checked for messages lost on the way."
+        default=timedelta(seconds=30),
+        description="How often every channel is checked for messages lost on the way; a process checks 100 a second.",
     )
     check_durable_every: Span = Field(
         default=timedelta(seconds=5),

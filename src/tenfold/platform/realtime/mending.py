@@ -35,6 +35,9 @@ AGAIN = 1.0
 """Seconds until a source that was away is read again: nobody tells when a database is back."""
 MOST_HELD = 1000
 BATCH = 500
+MOST_CHECKED = 100
+"""Streams a second in one process: a million of them would else keep Redis busy with nothing. A loss in silence, which
+the check is for, is rare: a connection that breaks is noticed at once."""
 MOST_REPLAYED = 10_000
 
 
@@ -219,11 +222,12 @@ class Mender:
         self, every: float, check: Callable[[Sequence[Topic]], Awaitable[None]], *, durable: bool
     ) -> None:
         """Check a kind of channels once in a span, some of them each second; a new one within twice that span."""
-        steps = max(1, round(every))
         while True:
             topics = [topic for topic in self._hub.topics.values() if (topic.source is not None) is durable]
+            span = every if durable else span_of(len(topics), every)
+            steps = max(1, round(span))
             for step in range(steps):
-                await asyncio.sleep(every / steps)
+                await asyncio.sleep(span / steps)
                 try:
                     await check([topic for topic in topics[step::steps] if self._can_be_checked(topic)])
                 except AWAY as error:
@@ -312,6 +316,11 @@ class Mender:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def span_of(streams: int, every: float) -> float:
+    """Seconds in which so many streams are checked: longer than wanted when a process has very many."""
+    return max(every, streams / MOST_CHECKED)
 
 
 async def _replay(source: Source, since: int, actor: Actor | None) -> _Part | None:
