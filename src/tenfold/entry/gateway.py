@@ -148,7 +148,14 @@ def _serve(plan: _Plan, place: Place) -> None:
         if other is not listener:
             other.close()
     gc.set_threshold(*_GC_THRESHOLDS)
+    _finish_turns()
     run(_carry(plan, place, listener))
+
+
+def _finish_turns() -> None:
+    """Where processes are more than cores, none is to be cut off by each message for another: all would run cold."""
+    if hasattr(os, "SCHED_BATCH"):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 async def _carry(plan: _Plan, place: Place, listener: socket.socket) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from tenfold.kit.refusals import NotFound, Refusal, SecondFactorDue
-from tenfold.platform.http.router import PREFIX
 from tenfold.platform.http.doors import Door
 from tenfold.platform.http.plan import Plan, path_parameters, plan_of
 from tenfold.platform.http.problems import EVERYWHERE, SIGNED_IN, WITH_BODY, WITH_KEY, Problem, UnknownPath
+from tenfold.platform.http.router import PREFIX
 
 _REF = "#/components/schemas/{name}"
 _KINDS: dict[str, dict[str, Any]] = {
