@@ -17,6 +17,7 @@ from bench.million.board import Board
 from bench.million.messages import EVERYONE
 from bench.million.people import channel_of
 from tenfold.entry.connect import house_of
+from tenfold.platform.observe import logs
 from tenfold.platform.realtime import Realtime
 from tenfold.settings import load, with_secrets
 
@@ -97,6 +98,7 @@ class Publisher:
 
 async def main() -> None:
     """Open the house, and obey until the orders end."""
+    logs.configure("json", "warning", descriptor=2)  # answers leave by the standard output
     path, users, generators = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     board = Board(path, users, generators)
     loop = asyncio.get_running_loop()
