@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -246,7 +247,8 @@ class _Protocol(WSProtocol):
     def connection_made(self, transport: Any) -> None:
         """A client has connected."""
         peer = transport.get_extra_info("peername")
-        self._connection.address = peer[0] if peer else ""
+        # Many come from one address, that of a proxy for one: they share its text.
+        self._connection.address = sys.intern(peer[0]) if peer else ""
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
