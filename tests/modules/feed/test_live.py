@@ -1,44 +1,33 @@
 """News of posts on followers' `user:{id}` channels, as somebody hears it whose socket is open."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
-from tenfold.kit.actors import Actor
 from tenfold.platform.realtime import user_channel
 from tests.modules.feed.writing import at, publish, ref
+from tests.platform.realtime_world import Ear
 from tests.world import Person, World
 
 
-@dataclass(eq=False)
-class Ear:
-    """A listener that keeps what it hears."""
-
-    actor: Actor | None = None
-    heard: list[Any] = field(default_factory=list)
-
-    def deliver(self, frame: bytes) -> None:
-        self.heard.append(msgspec.json.decode(frame)["push"]["pub"]["data"])
-
-    def end(self, disconnect: object) -> None:
-        raise AssertionError(disconnect)
+class Listener(Ear):
+    """A listener that hands over what it has heard."""
 
     def take(self) -> list[Any]:
-        heard, self.heard = self.heard, []
+        assert self.ended is None
+        heard = [data for _, data in self.heard()]
+        self.frames.clear()
         return heard
 
 
-def listen(world: World, person: Person) -> Ear:
-    ear = Ear()
-    world.house.hub.join(ear, user_channel(person.id))
+async def listen(world: World, person: Person) -> Listener:
+    ear = Listener(actor=person.actor)
+    await world.house.hub.join(ear, user_channel(person.id))
     return ear
 
 
 async def test_followers_hear_of_a_post_its_edit_and_its_end(world: World) -> None:
     """The author hears it too, on other devices; a stranger does not."""
     await world.bob.put(f"/v1/users/{world.ana.id}/follow")
-    ana, bob, eve = (listen(world, person) for person in (world.ana, world.bob, world.eve))
+    ana, bob, eve = [await listen(world, person) for person in (world.ana, world.bob, world.eve)]
 
     post = await publish(world.ana, "live", visibility="followers")
     await world.drain()
@@ -58,7 +47,7 @@ async def test_followers_hear_of_a_post_its_edit_and_its_end(world: World) -> No
     assert edited["type"] == "post.edited"
     assert edited["post"]["body"] == "edited"
     assert gone == {"type": "post.deleted", **ref(post)}
-    assert eve.heard == []
+    assert eve.take() == []
 
 
 async def test_nobody_hears_what_they_would_not_see_at_home(world: World) -> None:
@@ -67,7 +56,7 @@ async def test_nobody_hears_what_they_would_not_see_at_home(world: World) -> Non
     for person in (world.bob, world.admin):
         await person.put(f"/v1/users/{world.ana.id}/follow")
     await world.bob.put(f"/v1/users/{world.eve.id}/block")
-    bob, admin = listen(world, world.bob), listen(world, world.admin)
+    bob, admin = await listen(world, world.bob), await listen(world, world.admin)
 
     await publish(world.ana, "an answer", reply_to=ref(stranger))
     await world.ana.put(f"{at(stranger)}/repost")
@@ -77,8 +66,8 @@ async def test_nobody_hears_what_they_would_not_see_at_home(world: World) -> Non
     await publish(world.ana, "unheard")
     await world.drain()
 
-    assert [(news["post"]["body"], news["post"]["quote_of"]["post"]) for news in bob.heard] == [("a quote", None)]
-    heard = {news["post"]["body"]: news["post"] for news in admin.heard}
+    assert [(news["post"]["body"], news["post"]["quote_of"]["post"]) for news in bob.take()] == [("a quote", None)]
+    heard = {news["post"]["body"]: news["post"] for news in admin.take()}
     assert set(heard) == {"", "a quote", "unheard"}
     assert heard[""]["repost_of"]["body"] == heard["a quote"]["quote_of"]["post"]["body"] == "a stranger's"
 
@@ -92,7 +81,7 @@ async def test_a_change_reaches_those_who_see_the_post_inside_another_alone(worl
     await world.ana.put(f"{at(original)}/repost")
     await publish(kim, "a quote", quote_of=ref(original))
     await world.drain()
-    bob, admin = listen(world, world.bob), listen(world, world.admin)
+    bob, admin = await listen(world, world.bob), await listen(world, world.admin)
 
     await world.eve.patch(at(original), {"body": "second"})
     await world.drain()
@@ -114,15 +103,15 @@ async def test_news_do_not_tell_what_the_author_keeps_or_likes(world: World) -> 
     original = await publish(world.eve, "kept")
     for deed in ("bookmark", "like"):
         await world.ana.put(f"{at(original)}/{deed}")
-    ana, bob = listen(world, world.ana), listen(world, world.bob)
+    ana, bob = await listen(world, world.ana), await listen(world, world.bob)
 
     quote = await publish(world.ana, "a quote", quote_of=ref(original))
     await world.ana.put(f"{at(original)}/repost")
     await world.drain()
 
     unmet = {"liked": False, "bookmarked": False, "reposted": False, "follows_author": False}
-    heard = {news["post"]["body"]: news["post"] for news in bob.heard}
+    heard = {news["post"]["body"]: news["post"] for news in bob.take()}
     assert heard["a quote"]["quote_of"]["post"]["viewer"] == heard[""]["repost_of"]["viewer"] == unmet
-    told = {news["post"]["body"]: news["post"] for news in ana.heard}
+    told = {news["post"]["body"]: news["post"] for news in ana.take()}
     assert told["a quote"]["quote_of"]["post"]["viewer"]["bookmarked"]
     assert quote["quote_of"]["post"]["viewer"]["bookmarked"]

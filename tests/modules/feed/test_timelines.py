@@ -101,7 +101,7 @@ async def test_a_quote_does_not_bring_somebody_muted_into_a_timeline(world: Worl
     unwanted = await publish(world.eve, "unwanted")
     await world.bob.put(f"/v1/users/{world.ana.id}/follow")
     await world.bob.put(f"/v1/users/{world.eve.id}/mute")
-    bob = listen(world, world.bob)
+    bob = await listen(world, world.bob)
     quote = await publish(world.ana, "a quote", quote_of=ref(unwanted))
     await world.drain()
 
@@ -109,7 +109,7 @@ async def test_a_quote_does_not_bring_somebody_muted_into_a_timeline(world: Worl
     opened = (await world.bob.get(at(quote))).body
 
     assert [[(post["body"], post["quote_of"]["post"]) for post in page] for page in pages] == [[("a quote", None)]] * 2
-    assert [news["post"]["quote_of"]["post"] for news in bob.heard] == [None]
+    assert [news["post"]["quote_of"]["post"] for news in bob.take()] == [None]
     assert opened["quote_of"]["post"]["body"] == "unwanted"
 
 

@@ -60,7 +60,9 @@ class Roll:
         self._keeping = asyncio.get_running_loop().create_task(self._keep())
 
     async def close(self) -> None:
-        """Take everybody here out at once."""
+        """Take everybody here out at once, if it was ever opened."""
+        if self._keeping is None:
+            return
         if self._timer is not None:
             self._timer.cancel()
         await stop(self._keeping)
