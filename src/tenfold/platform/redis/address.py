@@ -4,8 +4,6 @@ import ssl
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from redis.connection import SSLConnection, parse_url
-
 _KNOWN = frozenset({"host", "port", "path", "username", "password", "db", "connection_class"})
 
 
@@ -24,6 +22,9 @@ class Address:
     @classmethod
     def read(cls, url: str) -> "Address":
         """Raises `ValueError` when the address cannot be read, without saying what it holds."""
+        # Not above: it brings OpenTelemetry along, and whoever has no Redis needs neither.
+        from redis.connection import SSLConnection, parse_url
+
         try:
             found: dict[str, Any] = dict(parse_url(url))
         except ValueError:

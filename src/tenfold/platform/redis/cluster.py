@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 import structlog
-from redis.crc import key_slot
 
 from tenfold.kit.refusals import Unavailable
 from tenfold.platform.redis.address import Address
@@ -28,6 +27,8 @@ class RedisCluster(Redis):
     """A cluster, known by the address of one node at first and by any node that it ever showed later."""
 
     def __init__(self, address: Address, *, prefix: str = "tenfold", patience: float = 1.5) -> None:
+        from redis.crc import key_slot  # with the rest of redis-py, only where it is used
+
         super().__init__(address, prefix=prefix, patience=patience)
         self._slots = [key_slot(self.key(partition, "").encode()) for partition in range(PARTITIONS)]
         self._links: dict[tuple[str, int], Link] = {}
