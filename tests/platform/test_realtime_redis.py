@@ -351,7 +351,7 @@ async def test_a_replica_that_takes_over_is_followed() -> None:
 
             servers.nodes[1].kill()
             await asyncio.to_thread(take_over)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while await _is_refused(here, names):
                     await asyncio.sleep(0.05)
                 there.hub.got.clear()
