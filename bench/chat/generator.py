@@ -91,7 +91,8 @@ class Run:
         self.outcome = Outcome(heard=[[] for _ in order.pairs], offsets=[[] for _ in order.pairs])
         self.begin = 0.0
         self.open = 0
-        self.free: list[KeepAlive] = []
+        # In turn: one that rested for too long would be closed by the server.
+        self.free: deque[KeepAlive] = deque()
         self.waiting: deque[int] = deque()
         self.senders: list[Socket] = []
         self.everybody: list[KeepAlive | Socket] = []
@@ -202,10 +203,17 @@ class Run:
         if self.order.door == "rpc":
             self._leave(number)
             self.senders[number % len(self.senders)].say(self._command(number))
-        elif self.free:
-            self._post(self.free.pop(), number)
+        elif (connection := self._next_free()) is not None:
+            self._post(connection, number)
         else:
             self.waiting.append(number)
+
+    def _next_free(self) -> KeepAlive | None:
+        while self.free:
+            connection = self.free.popleft()
+            if not connection.is_gone:
+                return connection
+        return None
 
     def _post(self, connection: KeepAlive, number: int) -> None:
         self._leave(number)

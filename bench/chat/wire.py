@@ -80,6 +80,7 @@ class KeepAlive(asyncio.Protocol):
 
     def __init__(self, answered: Callable[["KeepAlive", int, int, bytes], None], lost: Callable[[int], None]) -> None:
         self.number = -1
+        self.is_gone = False
         self._answered = answered
         self._lost = lost
         self._buffer = b""
@@ -104,6 +105,7 @@ class KeepAlive(asyncio.Protocol):
         self._answered(self, number, int(buffer[9:12]), buffer[head + 4 : end])
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.is_gone = True
         self._lost(self.number)
 
     def close(self) -> None:
