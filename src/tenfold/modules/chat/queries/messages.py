@@ -4,52 +4,30 @@ from tenfold.modules.chat.queries.fragments import sql
 from tenfold.modules.chat.shapes import EarlierBody, Message
 from tenfold.platform.db import many, maybe, run
 
-list_before = many(
-    Message,
-    sql("""
-select {message said} from messages said
+# The archive is asked the same, of its own table.
+_BEFORE = """
+select {message said} from {table} said
  where said.conversation_id = :conversation_id and said.seq < :before and said.seq >= {first}
- order by said.seq desc limit :limit"""),
-)
-
-list_after = many(
-    Message,
-    sql("""
-select {message said} from messages said
+ order by said.seq desc limit :limit"""
+_AFTER = """
+select {message said} from {table} said
  where said.conversation_id = :conversation_id and said.seq > :after and said.seq >= {first}
- order by said.seq limit :limit"""),
-)
+ order by said.seq limit :limit"""
+_ONE = """
+select {message said} from {table} said
+ where said.conversation_id = :conversation_id and said.seq = :seq and said.seq >= {first}"""
 
-find_message = maybe(
-    Message,
-    sql("""
-select {message said} from messages said
- where said.conversation_id = :conversation_id and said.seq = :seq and said.seq >= {first}"""),
-)
 
-# The same of what is in the archive.
-list_archived_before = many(
-    Message,
-    sql("""
-select {message said} from archived_messages said
- where said.conversation_id = :conversation_id and said.seq < :before and said.seq >= {first}
- order by said.seq desc limit :limit"""),
-)
+def _of(table: str, statement: str) -> str:
+    return sql(statement.replace("{table}", table))
 
-list_archived_after = many(
-    Message,
-    sql("""
-select {message said} from archived_messages said
- where said.conversation_id = :conversation_id and said.seq > :after and said.seq >= {first}
- order by said.seq limit :limit"""),
-)
 
-find_archived = maybe(
-    Message,
-    sql("""
-select {message said} from archived_messages said
- where said.conversation_id = :conversation_id and said.seq = :seq and said.seq >= {first}"""),
-)
+list_before = many(Message, _of("messages", _BEFORE))
+list_archived_before = many(Message, _of("archived_messages", _BEFORE))
+list_after = many(Message, _of("messages", _AFTER))
+list_archived_after = many(Message, _of("archived_messages", _AFTER))
+find_message = maybe(Message, _of("messages", _ONE))
+find_archived = maybe(Message, _of("archived_messages", _ONE))
 
 # For whoever holds the conversation: everything that can change in a message, and the number of the change.
 save_message = run("""
