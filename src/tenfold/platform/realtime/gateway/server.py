@@ -26,6 +26,7 @@ from tenfold.platform.realtime.admission import Admission, Denial
 from tenfold.platform.realtime.codes import SHUTDOWN
 from tenfold.platform.realtime.gateway import answers
 from tenfold.platform.realtime.gateway.connection import Connection, pack
+from tenfold.platform.realtime.gateway.line import Line
 from tenfold.platform.realtime.lobby import Lobby
 from tenfold.platform.realtime.protocol import SUBPROTOCOL
 from tenfold.platform.realtime.session import Session
@@ -34,6 +35,7 @@ from tenfold.platform.realtime.wheel import Wheel
 log = structlog.get_logger("tenfold.gateway")
 PATH = b"/connection/websocket"
 _WRITTEN_AT_ONCE = 1000
+_ACCEPTED_AT_ONCE = 32
 _TOLD_THAT_IT_IS_FULL = 128
 _TICK = 0.05
 
@@ -81,7 +83,7 @@ class Gateway:
         self._open: set[Connection] = set()
         self._accepted = 0
         self._is_draining = False
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._unwritten: list[Connection] = []
         self._packed: tuple[bytes | list[bytes], bytearray] = (b"", pack(b""))
         self._upgrades = {wanted: _upgrade(wanted) for wanted in (False, True)}
@@ -97,9 +99,15 @@ class Gateway:
         return self._accepted
 
     async def open(self, listener: socket.socket) -> None:
-        """Answer on a bound socket from now on."""
+        """Answer on a bound socket from now on.
+
+        libuv takes one connection per descriptor and turn of the loop. One descriptor would have each of a crowd pay for
+        a whole turn, and leave nothing that comes together to be asked of Redis together: so there are several.
+        """
         self.loop = asyncio.get_running_loop()
-        self._server = await self.loop.create_server(self._accept, sock=listener, backlog=self.rules.backlog)
+        for descriptor in (listener, *(listener.dup() for _ in range(_ACCEPTED_AT_ONCE - 1))):
+            server = await self.loop.create_server(self._accept, sock=descriptor, backlog=self.rules.backlog)
+            self._servers.append(server)
 
     async def drain(self, spread: timedelta = timedelta(seconds=2)) -> None:
         """Accept nobody any more and tell all to reconnect, evenly over a span, so that they do not come back at once.
@@ -107,8 +115,8 @@ class Gateway:
         Returns when all are gone, or have had as long again as a slow reader gets.
         """
         self._is_draining = True
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         leaving = list(self._open)
         ticks = max(1, min(int(spread.total_seconds() / _TICK), len(leaving)))
         for tick in range(ticks):
@@ -246,10 +254,10 @@ class _Protocol(WSProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """A client has connected."""
-        peer = transport.get_extra_info("peername")
+        line = Line(transport)
         # Many come from one address, that of a proxy for one: they share its text.
-        self._connection.address = sys.intern(peer[0]) if peer else ""
-        super().connection_made(transport)
+        self._connection.address = sys.intern(line.peer_address())
+        super().connection_made(line)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
