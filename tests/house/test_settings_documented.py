@@ -14,7 +14,11 @@ from tenfold.settings import Settings, describe, markdown
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 SOURCE = Path(tenfold.__file__).parent
-READERS = [SOURCE / "assembly.py", SOURCE / "settings" / "secrets.py", *sorted((SOURCE / "entry").rglob("*.py"))]
+READERS = [
+    *sorted((SOURCE / "assembly").glob("*.py")),
+    SOURCE / "settings" / "secrets.py",
+    *sorted((SOURCE / "entry").rglob("*.py")),
+]
 
 
 def test_the_page_of_settings_is_current() -> None:

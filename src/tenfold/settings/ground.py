@@ -128,6 +128,7 @@ class Realtime(Section):
     )
     channels: int = Field(default=128, ge=1, le=10_000, description="Channels that one connection may listen to.")
     ping: Span = Field(default=timedelta(seconds=25), description="How often the server pings an idle client.")
+    pong: Span = Field(default=timedelta(seconds=8), description="How long a client may take to answer that.")
     queue: Size = Field(
         default=ByteSize(1024**2), description="Bytes that may wait for a slow client; then it is cut off."
     )
