@@ -107,8 +107,13 @@ async def test_a_node_that_died_takes_its_entries_with_it(presence: Presence) ->
         while (await presence.attendance(["room:1"]))[0].clients:
             await asyncio.sleep(0.01)
 
-    swept = [channel for _ in range(20) for channel in await presence.sweep()]
+    swept: list[str] = []
+    async with asyncio.timeout(10):
+        while len(swept) < len(rooms):
+            swept += await presence.sweep()
+            await asyncio.sleep(0.01)
 
+    assert await presence.sweep() == []
     assert sorted(swept) == sorted(rooms)
     await presence.renew("dead")
     await presence.renew("alive")
@@ -116,6 +121,26 @@ async def test_a_node_that_died_takes_its_entries_with_it(presence: Presence) ->
     (moment,) = await presence.last_active([gone[0].user_id])
     assert moment is not None
     assert moment <= time.time()
+
+
+@pytest.mark.usefixtures("short_leases")
+async def test_a_node_that_was_late_finds_its_entries_where_they_were(presence: Presence) -> None:
+    """Nobody is told that its people went, and it need not write them anew; one that was swept must."""
+    await presence.renew("late")
+    ana = somebody("late")
+    await presence.enter([("room:1", ana)])
+    async with asyncio.timeout(10):
+        while (await presence.attendance(["room:1"]))[0].clients:
+            await asyncio.sleep(0.01)
+
+    assert await presence.sweep() == []
+    assert await presence.renew("late") is True
+    assert await presence.present(["room:1"]) == [[ana]]
+
+    async with asyncio.timeout(10):
+        while not await presence.sweep():
+            await asyncio.sleep(0.01)
+    assert await presence.renew("late") is False
 
 
 async def test_a_node_that_stops_leaves_nothing(presence: Presence) -> None:

@@ -64,6 +64,9 @@ async def test_every_process_sees_who_is_connected_to_the_others(line: Line) -> 
     await line.settle()
     watch.seconds += 7
     assert await two.seen() == ["c"]
+    assert await two.table.sweep() == []
+    watch.seconds += 7
+    await two.table.renew(two.name)
     assert await two.table.sweep() == ["room:1"]
 
     await two.table.release(two.name)

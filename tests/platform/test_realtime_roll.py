@@ -1,7 +1,7 @@
 """The roll of a hub: who is written into presence, when they are taken out, and who is told of it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,8 +10,10 @@ import pytest
 
 from tenfold.kit.actors import Actor
 from tenfold.kit.ids import new_id
+from tenfold.kit.refusals import Unavailable
 from tenfold.platform.realtime import Channel, presence_channel, user_channel
 from tenfold.platform.realtime.memory import MemoryBroker, MemoryPresence
+from tenfold.platform.realtime.presence import Present
 from tests.platform.realtime_world import Ear, RealtimeWorld, connected, everybody, person, say
 
 CHANNEL = f"room:{UUID(int=1)}"
@@ -82,7 +84,7 @@ async def test_peers_are_told_who_came_online_and_who_is_gone_from_everywhere(
 
 
 async def test_a_killed_process_takes_its_people_offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that are left hear of it when its lease is over."""
+    """Those that are left hear of it when its lease has been over for as long again."""
     monkeypatch.setattr("tenfold.platform.realtime.roll.TELL_EVERY", 0.01)
     clock = {"now": 1000.0}
     broker, presence = MemoryBroker(), MemoryPresence(now=lambda: clock["now"])
@@ -93,7 +95,7 @@ async def test_a_killed_process_takes_its_people_offline(monkeypatch: pytest.Mon
     await alive.hub.join(peer, presence_channel(ana.id))
     assert await alive.hub.present([user_channel(ana.id)]) != [[]]
 
-    clock["now"] += 11
+    clock["now"] += 21
     monkeypatch.setattr("tenfold.platform.realtime.roll.RENEW_EVERY", timedelta(0))
     await alive.hub.open()
     await until(lambda: peer.frames)
@@ -114,8 +116,59 @@ async def test_a_process_whose_lease_ran_out_enters_its_people_again() -> None:
     await presence.sweep()
     assert await presence.present([user_channel(ana.id)]) == [[]]
     await world.hub.roll._renew()
+    await world.hub.roll._write_all()
 
     assert len((await presence.present([user_channel(ana.id)]))[0]) == 1
+
+
+class Away(MemoryPresence):
+    """Presence whose server is gone while `is_away`."""
+
+    is_away = False
+
+    async def leave(self, entries: Sequence[tuple[str, Present]]) -> None:
+        if self.is_away:
+            raise Unavailable
+        await super().leave(entries)
+
+
+async def test_who_left_while_presence_was_away_is_not_there_when_it_is_back() -> None:
+    """Nobody else takes out the entries of a process that lives."""
+    presence = Away()
+    world, ana = RealtimeWorld(presence=presence), person()
+    session, _, _ = await connected(world, ana)
+    await world.hub.roll.flush()
+
+    presence.is_away = True
+    session.lost()
+    with pytest.raises(Unavailable):
+        await world.hub.roll.flush()
+    presence.is_away = False
+    await world.hub.roll.flush()
+
+    assert await presence.present([user_channel(ana.id)]) == [[]]
+
+
+async def test_a_process_that_was_late_writes_nothing_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With many late processes that would make all of them later still."""
+    clock = {"now": 1000.0}
+    presence = MemoryPresence(now=lambda: clock["now"])
+    world = RealtimeWorld(presence=presence)
+    await connected(world, person())
+    await world.hub.roll.flush()
+    await world.hub.roll._write_all()
+    await world.hub.roll._write_all()
+    written: list[object] = []
+
+    async def enter(entries: Sequence[tuple[str, Present]]) -> None:
+        written.extend(entries)
+
+    monkeypatch.setattr(presence, "enter", enter)
+    clock["now"] += 15
+    await world.hub.roll._renew()
+    await world.hub.roll._write_all()
+
+    assert written == []
 
 
 async def test_listeners_are_told_who_joins_and_who_leaves_where_it_is_declared() -> None:

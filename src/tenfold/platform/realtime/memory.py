@@ -12,7 +12,7 @@ from uuid import UUID
 from msgspec import Raw
 
 from tenfold.platform.realtime.broker import Broker, History, Receiver
-from tenfold.platform.realtime.presence import LEASE, Attendance, Presence, Present
+from tenfold.platform.realtime.presence import KEPT_AFTER, LEASE, Attendance, Presence, Present
 from tenfold.platform.realtime.protocol import StreamPosition
 from tenfold.platform.realtime.streams import Streams
 
@@ -160,7 +160,7 @@ class MemoryPresence(Presence):
 
     async def renew(self, node: str) -> bool:
         """Hold a node's lease."""
-        held = self._leases.get(node, 0.0) > self._now()
+        held = node in self._leases
         self._leases[node] = self._now() + LEASE.total_seconds()
         return held
 
@@ -170,8 +170,9 @@ class MemoryPresence(Presence):
         self.drop(node)
 
     async def sweep(self) -> list[str]:
-        """Remove the entries of nodes whose lease has run out."""
-        dead = {node: until for node, until in self._leases.items() if until <= self._now()}
+        """Remove the entries of nodes whose lease has run out a while ago."""
+        limit = self._now() - KEPT_AFTER * LEASE.total_seconds()
+        dead = {node: until for node, until in self._leases.items() if until <= limit}
         for node in dead:
             del self._leases[node]
         return [channel for node, until in dead.items() for channel in self.drop(node, until)]

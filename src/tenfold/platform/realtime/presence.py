@@ -2,7 +2,8 @@
 
 An entry is written when a listener comes and removed when it goes; nothing renews it meanwhile. It names the process
 (node) that it belongs to, and counts only while that node renews its lease: so the entries of a process that was killed
-go with it.
+go with it. They are removed a good while later: a process that was merely late finds them still there. Were it to write
+all of them anew, a crowd that makes processes late would make them later still.
 """
 
 from abc import ABC, abstractmethod
@@ -14,6 +15,8 @@ import msgspec
 
 LEASE = timedelta(seconds=10)
 RENEW_EVERY = timedelta(seconds=3)
+KEPT_AFTER = 1
+"""How many leases after the end of its own a node's entries stay before they may be swept."""
 
 
 class Present(msgspec.Struct, frozen=True, gc=False):
@@ -58,7 +61,7 @@ class Presence(ABC):
 
     @abstractmethod
     async def renew(self, node: str) -> bool:
-        """Hold a node's lease for `LEASE` from now. False says that it had run out: its entries may be gone."""
+        """Hold a node's lease for `LEASE` from now. False: it is new, or was swept, so its entries may be gone."""
 
     @abstractmethod
     async def release(self, node: str) -> None:
@@ -66,4 +69,7 @@ class Presence(ABC):
 
     @abstractmethod
     async def sweep(self) -> list[str]:
-        """Remove entries of dead nodes, some at a time; the channels that they were in, each to one caller only."""
+        """Remove entries of nodes that died a while ago, some at a time.
+
+        Returns the channels that they were in, each to one caller only.
+        """

@@ -13,7 +13,7 @@ from datetime import timedelta
 from operator import itemgetter
 from uuid import UUID
 
-from tenfold.platform.realtime.presence import LEASE, Attendance, Presence, Present
+from tenfold.platform.realtime.presence import KEPT_AFTER, LEASE, Attendance, Presence, Present
 from tenfold.platform.realtime.redis_scripts import (
     DEAD,
     ENTER,
@@ -91,12 +91,13 @@ class RedisPresence(Presence):
 
     async def sweep(self) -> list[str]:
         """Some entries of one dead node; when it has none left, it is forgotten."""
-        dead = await self._redis.call(self._home, DEAD, [self._nodes])
+        dead = await self._redis.call(
+            self._home, DEAD, [self._nodes], (KEPT_AFTER * self._lease, random.getrandbits(31))
+        )
         if not dead:
             return []
-        place = random.randrange(0, len(dead), 2)  # noqa: S311 - no secret
-        node = dead[place].decode()
-        channels = await self._sweep_node(node, float(dead[place + 1]) / 1000)
+        node, ended = dead[0].decode(), float(dead[1]) / 1000
+        channels = await self._sweep_node(node, ended)
         if not channels:
             await self._redis.call(self._home, FORGET_NODE, [self._nodes], (node,))
         return channels

@@ -134,18 +134,20 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
 
-# KEYS: the leases of all nodes, by their ends in ms. ARGV: node, span (ms). Returns 1 if the lease was held until now.
+# The leases of all nodes are a hash of their ends in ms, below zero for a node that is being swept.
+
+# KEYS: the leases. ARGV: node, span (ms). Returns 1 if the node has not been swept.
 RENEW_NODE = Script(
     _NOW
     + """
 local before = redis.call('HGET', KEYS[1], ARGV[1])
 redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now + ARGV[2]))
-return (before and tonumber(before) > now) and 1 or 0
+return (before and tonumber(before) > 0) and 1 or 0
 """
 )
 
 # KEYS: the leases. ARGV: node. Its entries are swept from now on.
-EXPIRE_NODE = Script(_NOW + "return redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now))")
+EXPIRE_NODE = Script(_NOW + "return redis.call('HSET', KEYS[1], ARGV[1], string.format('-%.0f', now))")
 
 # KEYS: the leases. ARGV: node. One that is alive again stays.
 FORGET_NODE = Script(
@@ -169,18 +171,20 @@ return living
 """
 )
 
-# KEYS: the leases. Returns node, end of lease (ms) of those that are dead.
+# KEYS: the leases. ARGV: for how long after its lease a node is left alone (ms), a random number.
+# Returns one of those that are to be swept, marked as such, and when its lease ended (ms); nothing when there is none.
 DEAD = Script(
     _NOW
     + """
 local leases, dead = redis.call('HGETALL', KEYS[1]), {}
 for i = 1, #leases, 2 do
-  if tonumber(leases[i + 1]) <= now then
-    dead[#dead + 1] = leases[i]
-    dead[#dead + 1] = leases[i + 1]
-  end
+  if tonumber(leases[i + 1]) <= now - ARGV[1] then dead[#dead + 1] = i end
 end
-return dead
+if #dead == 0 then return {} end
+local at = dead[1 + ARGV[2] % #dead]
+local ended = string.format('%.0f', math.abs(tonumber(leases[at + 1])))
+redis.call('HSET', KEYS[1], leases[at], '-' .. ended)
+return {leases[at], ended}
 """
 )
 

@@ -6,7 +6,7 @@ go on, and when it is back everybody here is entered again.
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -50,22 +50,31 @@ class Roll:
         self._changed: dict[UUID, bool] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
-        self._keeping: asyncio.Task[None] | None = None
+        self._keeping: list[asyncio.Task[None]] = []
         self._has_lease = False
+        self._writings_due = 0
 
     async def open(self) -> None:
         """Hold the lease, and begin to tell who is online."""
         with contextlib.suppress(*AWAY):
             await self._renew()
-        self._keeping = asyncio.get_running_loop().create_task(self._keep())
+        # Each by itself: what there is to tell of a crowd takes longer than a lease lasts.
+        loop = asyncio.get_running_loop()
+        self._keeping = [
+            loop.create_task(self._keep(self._renew, RENEW_EVERY.total_seconds())),
+            loop.create_task(self._keep(self._write_all, RENEW_EVERY.total_seconds())),
+            loop.create_task(self._keep(self._sweep, RENEW_EVERY.total_seconds())),
+            loop.create_task(self._keep(self._tell, TELL_EVERY)),
+        ]
 
     async def close(self) -> None:
         """Take everybody here out at once, if it was ever opened."""
-        if self._keeping is None:
+        if not self._keeping:
             return
         if self._timer is not None:
             self._timer.cancel()
-        await stop(self._keeping)
+        for task in self._keeping:
+            await stop(task)
         await stop(self._flushing)
         with contextlib.suppress(*AWAY):
             await self._presence.release(self._hub.node)
@@ -114,12 +123,15 @@ class Roll:
         try:
             if not self._has_lease:
                 await self._renew()
+                await self._write_all()
             if left:
                 await self._presence.leave([(channel, entry) for (channel, _), entry in left.items()])
             if came:
                 await self._presence.enter([(channel, entry) for (channel, _), entry in came.items()])
         except AWAY:
             self._has_lease = False
+            # Who came is written with all the others; who left must not be forgotten.
+            self._left = {key: entry for key, entry in {**left, **self._left}.items() if key not in self._came}
             raise
         finally:
             for channel, push in joins:
@@ -157,41 +169,27 @@ class Roll:
         with contextlib.suppress(*AWAY):
             await self.flush()
 
-    async def _keep(self) -> None:
-        renew_in = 0.0
-        while True:
-            await asyncio.sleep(TELL_EVERY)
-            renew_in -= TELL_EVERY
-            try:
-                if renew_in <= 0:
-                    renew_in = RENEW_EVERY.total_seconds()
-                    await self._renew()
-                    await self._sweep()
-                await self._tell()
-            except AWAY as error:
-                self._has_lease = False
-                log.info("realtime.presence_is_away", error=str(error))
-            except Exception:
-                log.exception("realtime.presence_failed")
-
     async def _renew(self) -> None:
-        """Hold the lease; when it had run out, our entries may be gone: write them all."""
-        was_held = await self._presence.renew(self._hub.node) and self._has_lease
+        """Hold the lease. When our entries may be gone, all are due: twice, as whoever swept us may still be at it."""
+        if not (await self._presence.renew(self._hub.node) and self._has_lease):
+            self._writings_due = 2
         self._has_lease = True
-        if not was_held:
-            await self._enter_all()
 
-    async def _enter_all(self) -> None:
-        entries: list[tuple[str, Present]] = []
-        for topic in list(self._hub.topics.values()):
-            if not self._hub.kinds.has_presence(topic.name):
-                continue
-            for listener in topic:
-                if listener.actor is not None:
-                    actor = listener.actor
-                    entries.append((topic.name, self._entry(listener, actor.id, actor.session_id)))
-        for start in range(0, len(entries), AT_ONCE):
-            await self._presence.enter(entries[start : start + AT_ONCE])
+    async def _write_all(self) -> None:
+        """Write the entries of everybody here, if that is due."""
+        if not self._writings_due:
+            return
+        topics = [topic for topic in list(self._hub.topics.values()) if self._hub.kinds.has_presence(topic.name)]
+        for start in range(0, len(topics), AT_ONCE):
+            # Looked up just before they are written: whoever leaves meanwhile is not written back.
+            some = [(topic, listener) for topic in topics[start : start + AT_ONCE] for listener in topic]
+            entries = [
+                (topic.name, self._entry(listener, listener.actor.id, listener.actor.session_id))
+                for topic, listener in some
+                if listener.actor is not None
+            ]
+            await self._presence.enter(entries)
+        self._writings_due -= 1
 
     async def _sweep(self) -> None:
         for channel in await self._presence.sweep():
@@ -212,3 +210,15 @@ class Roll:
             for start in range(0, len(user_ids), AT_ONCE):
                 channels = [presence_channel(user_id) for user_id in user_ids[start : start + AT_ONCE]]
                 await self._hub.publish_ephemeral(channels, PresenceNews(is_online))
+
+    async def _keep(self, work: Callable[[], Awaitable[None]], every: float) -> None:
+        """Do something again and again. Whatever goes wrong, the next time may go better."""
+        while True:
+            await asyncio.sleep(every)
+            try:
+                await work()
+            except AWAY as error:
+                self._has_lease = False
+                log.info("realtime.presence_is_away", error=str(error))
+            except Exception:
+                log.exception("realtime.presence_failed")
