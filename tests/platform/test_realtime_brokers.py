@@ -33,6 +33,24 @@ async def test_publications_are_numbered_without_a_gap(installation: Installatio
     assert [position.offset for position in after] == [two.offset + 1, one.offset + 2]
 
 
+async def test_many_enter_their_channels_in_one_instant(installation: Installation) -> None:
+    """Each learns where its own channel stands, and hears everything that is published from there on."""
+    process, other = await installation.process(), await installation.process()
+    names = [f"user:{number}" for number in range(300)]
+    process.ear.wanted.update(names)
+    before = dict(zip(names, await process.broker.positions(names), strict=True))
+    await process.broker.publish(["user:7"], encode_data("early"))
+
+    positions = await asyncio.gather(*(process.broker.enter(name) for name in names))
+    await other.broker.publish(names, encode_data("late"))
+    await until(lambda: process.ear.heard.count("late") == 300)
+
+    assert [position.epoch for position in positions] == [before[name].epoch for name in names]
+    assert [position.offset for position in positions] == [
+        before[name].offset + (1 if name == "user:7" else 0) for name in names
+    ]
+
+
 async def test_what_has_a_number_already_keeps_it(installation: Installation) -> None:
     """A durable channel's number is the database's, and what is ephemeral has none; nothing of it is kept."""
     process = await installation.process()

@@ -293,7 +293,11 @@ async def test_while_a_slot_is_moving_what_has_left_is_asked_for_where_it_goes(
         with redis_cluster.moving(slot):
             history = await only.broker.history("room", before)
             await only.broker.publish(["room"], HELLO)
+            new = next(name for name in map(str, range(10_000)) if partition_of(name) == partition_of("room"))
+            async with asyncio.timeout(2):
+                entered = await only.broker.enter(new)
 
+        assert (await only.broker.positions([new])) == [entered]
         assert [p.offset for p in history.publications or ()] == [1]
         assert (await only.broker.positions(["room"]))[0].offset == 2
 

@@ -106,11 +106,7 @@ class Broker(ABC):
 
     @abstractmethod
     async def subscribe(self, channels: Sequence[str]) -> None:
-        """Receive what is published to these channels from now on; when it returns, the subscriptions stand.
-
-        It is called for one channel at a time by very many sessions at once: an engine with a round trip gathers the
-        calls of an instant into one.
-        """
+        """Receive what is published to these channels from now on; when it returns, the subscriptions stand."""
 
     @abstractmethod
     def unsubscribe(self, channels: Sequence[str]) -> None:
@@ -118,10 +114,17 @@ class Broker(ABC):
 
     @abstractmethod
     async def positions(self, channels: Sequence[str]) -> list[StreamPosition]:
-        """Where these streams stand, in the order asked for. Asking begins a stream that there is not yet.
+        """Where these streams stand, in the order asked for. Asking begins a stream that there is not yet."""
 
-        Called for one new subscription at a time (gather those as well), and for up to 500 at once to check.
+    async def enter(self, channel: str) -> StreamPosition:
+        """Receive a channel from now on, and learn where its stream stands at that moment or later.
+
+        It is called by very many sessions at once: an engine with a round trip asks for both, and for the channels of
+        all who come in one instant, in a single one.
         """
+        await self.subscribe([channel])
+        (position,) = await self.positions([channel])
+        return position
 
     @abstractmethod
     async def history(

@@ -218,6 +218,9 @@ class Hub(Realtime):
         Its last step is synchronous: who awaits it directly must tell the client before giving control back to the
         event loop. Raises `Unavailable` when it cannot be found out where a durable channel stands.
         """
+        everyone = self._topics.get(EVERYONE)
+        if channel == EVERYONE and everyone is not None and not everyone.is_opening and everyone.stands_at(since):
+            return Joined(everyone.epoch, everyone.offset, since is not None, ())  # all come this way: quickly
         for _ in range(3):
             topic = await self._topic(channel)
             topic.joining += 1
@@ -236,10 +239,6 @@ class Hub(Realtime):
         if topic is not None and topic.remove(listener):
             self.roll.left(topic, listener)
             self._close_if_idle(topic)
-
-    def sweep(self) -> None:
-        """Forget what is too old. Called about once a second."""
-        self.broker.sweep()
 
     # What the mender and the roll call
 
@@ -313,10 +312,11 @@ class Hub(Realtime):
     async def _begin(self, topic: Topic) -> None:
         """Receive from now on, and learn where the channel stands. Without the broker: alone, until it is back."""
         try:
-            await self.broker.subscribe([topic.name])
             if topic.source is None:
-                (position,) = await self.broker.positions([topic.name])
+                position = await self.broker.enter(topic.name)
                 topic.stand_at(position.offset, position.epoch)
+            else:
+                await self.broker.subscribe([topic.name])
         except AWAY as error:
             log.info("realtime.alone", channel=topic.name, error=str(error))
             if topic.source is None:

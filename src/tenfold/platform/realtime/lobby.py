@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+import msgspec
 from msgspec import Raw
 
 from tenfold.kit.actors import Actor
@@ -19,8 +20,7 @@ from tenfold.platform.realtime.hub import Hub
 from tenfold.platform.realtime.kinds import Kinds
 
 
-@dataclass(frozen=True, slots=True)
-class Authenticated:
+class Authenticated(msgspec.Struct, frozen=True, gc=False):
     """Whose token it is, and until when (None: for good)."""
 
     actor: Actor
@@ -128,7 +128,7 @@ class Lobby:
 
     def sweep(self) -> None:
         """Forget what is too old. Called about once a second."""
-        self.hub.sweep()
+        self.hub.broker.sweep()
         self.pace.sweep(self.monotonic())
 
     def seconds_left(self, expires_at: datetime | None) -> float:

@@ -19,7 +19,7 @@ from tenfold.kit.refusals import Unavailable
 from tenfold.platform.realtime.broker import Broker, History, Receiver, Unreached
 from tenfold.platform.realtime.protocol import Publication, StreamPosition
 from tenfold.platform.realtime.redis_scripts import BEGIN_ANEW, HISTORY, POSITIONS, PUBLISH, ROUTE
-from tenfold.platform.redis import Gatherer, Redis, Refused, partition_of, spread
+from tenfold.platform.redis import Gatherer, Redis, Refused, Word, partition_of, spread
 
 STREAM_LIFE = timedelta(days=1)
 """How long a stream without publications is known; while somebody listens, its life begins anew now and then."""
@@ -45,7 +45,7 @@ class RedisBroker(Broker):
         self._origin = secrets.token_bytes(8)
         # By group, so that in a cluster a master that is gone fails nobody but those who ask for its channels.
         self._subscribing = [Gatherer(functools.partial(self._subscribe_group, group)) for group in redis.groups()]
-        self._locating = [Gatherer(functools.partial(self._locate_group, group)) for group in redis.groups()]
+        self._entering = [Gatherer(functools.partial(self._enter_group, group)) for group in redis.groups()]
         self._parting: set[str] = set()
         self._parted: set[str] = set()
         self._part_timer: asyncio.TimerHandle | None = None
@@ -84,7 +84,7 @@ class RedisBroker(Broker):
         if self._mending is not None:
             self._mending.cancel()
             await asyncio.wait([self._mending])
-        for gatherer in (*self._subscribing, *self._locating):
+        for gatherer in (*self._subscribing, *self._entering):
             gatherer.close()
         await self._redis.close()
 
@@ -124,10 +124,13 @@ class RedisBroker(Broker):
             self._part_timer = asyncio.get_running_loop().call_later(_PART_AFTER, self._part)
 
     async def positions(self, channels: Sequence[str]) -> list[StreamPosition]:
-        """Where these streams stand; what many callers ask in one instant is one call per group."""
-        if len(channels) == 1:
-            return [await self._locating[self._group_of(channels[0])].ask(channels[0])]
+        """Where these streams stand: one call per group."""
         return await spread(self._redis, channels, self._locate_group)
+
+    async def enter(self, channel: str) -> StreamPosition:
+        """Subscribe and ask where the stream stands; what many callers want in one instant is one round trip."""
+        self._parting.discard(channel)
+        return await self._entering[self._group_of(channel)].ask(channel)
 
     async def history(
         self, channel: str, since: StreamPosition | None = None, *, limit: int = -1, reverse: bool = False
@@ -203,10 +206,18 @@ class RedisBroker(Broker):
         return [None] * len(names)
 
     async def _locate_group(self, group: int, names: Sequence[str]) -> Sequence[StreamPosition]:
-        refresh = int(random.random() * _REFRESH_ONE_IN < 1)  # noqa: S311 - no secret
-        keys = [self._keys(name)[0] for name in names]
-        places = await self._redis.call(group, POSITIONS, keys, (_new_epoch(), self._life, refresh))
+        places = await self._redis.call(group, POSITIONS, *self._where(names))
         return [_position(place) for place in places]
+
+    async def _enter_group(self, group: int, names: Sequence[str]) -> Sequence[StreamPosition]:
+        channels = [self._channel(name) for name in names]
+        places = await self._redis.call(group, POSITIONS, *self._where(names), hearing=channels)
+        return [_position(place) for place in places]
+
+    def _where(self, names: Sequence[str]) -> tuple[list[str], tuple[Word, ...]]:
+        """What the script of positions is called with."""
+        refresh = int(random.random() * _REFRESH_ONE_IN < 1)  # noqa: S311 - no secret
+        return [self._keys(name)[0] for name in names], (_new_epoch(), self._life, refresh)
 
     async def _renew(self, group: int, names: Sequence[str]) -> Sequence[None]:
         keys = [key for name in names for key in self._keys(name)]

@@ -13,7 +13,7 @@ from uuid import UUID
 from tenfold.kit.actors import Actor
 from tenfold.platform.realtime import Channel
 from tenfold.platform.realtime.codes import Disconnect
-from tenfold.platform.realtime.protocol import Publication
+from tenfold.platform.realtime.protocol import Publication, StreamPosition
 
 RECENT = 16
 """How many publications a hub remembers of a durable channel, so that short gaps cost no query."""
@@ -159,6 +159,10 @@ class Topic:
         if not self.listeners:
             self.listeners = None
         return True
+
+    def stands_at(self, position: StreamPosition | None) -> bool:
+        """Whether who knows this position (None: nothing, and asks for nothing) has missed nothing."""
+        return position is None or (position.offset == self.offset and position.epoch == self.epoch)
 
     def stand_at(self, offset: int, epoch: str) -> None:
         """Begin here: what came before is not of interest any more."""

@@ -7,9 +7,20 @@ Commands of one turn of the event loop leave in one write, answers and pub/sub m
 from tenfold.platform.redis.address import Address
 from tenfold.platform.redis.client import PARTITIONS, Redis, partition_of
 from tenfold.platform.redis.cluster import RedisCluster
-from tenfold.platform.redis.connection import Refused
+from tenfold.platform.redis.connection import Refused, Word
 from tenfold.platform.redis.gatherer import Gatherer
 from tenfold.platform.redis.scripts import Script
 from tenfold.platform.redis.spread import spread
 
-__all__ = ["PARTITIONS", "Address", "Gatherer", "Redis", "RedisCluster", "Refused", "Script", "partition_of", "spread"]
+__all__ = [
+    "PARTITIONS",
+    "Address",
+    "Gatherer",
+    "Redis",
+    "RedisCluster",
+    "Refused",
+    "Script",
+    "Word",
+    "partition_of",
+    "spread",
+]

@@ -6,6 +6,7 @@ which of the two they have.
 """
 
 import asyncio
+import functools
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ Hear = Callable[[bytes, bytes], None]
 log = structlog.get_logger("tenfold.redis")
 
 
+@functools.lru_cache(maxsize=4096)
 def partition_of(name: str) -> int:
     """The partition of a channel: the same in every process, for good."""
     return zlib.crc32(name.encode()) % PARTITIONS
@@ -89,9 +91,32 @@ class Redis:
         if self._users == 0:
             await self._disconnect()
 
-    async def call(self, group: int, script: Script, keys: Sequence[Word], args: Sequence[Word] = ()) -> Any:
-        """What a script returns. Raises `Unavailable` when Redis is gone, `Refused` when the call itself is wrong."""
-        return await self._insist(group, lambda connection, asking: script.run(connection, keys, args, asking=asking))
+    async def call(
+        self,
+        group: int,
+        script: Script,
+        keys: Sequence[Word],
+        args: Sequence[Word] = (),
+        *,
+        hearing: Sequence[str] = (),
+    ) -> Any:
+        """What a script returns. Raises `Unavailable` when Redis is gone, `Refused` when the call itself is wrong.
+
+        Channels to be heard are subscribed to before it runs, in the same round trip.
+        """
+
+        async def attempt(connection: Connection, asking: bool) -> Any:
+            if not hearing:
+                return await script.run(connection, keys, args, asking=asking)
+            if asking:
+                connection.say("ASKING")
+            told = connection.tell([("SSUBSCRIBE", *hearing)])
+            told.add_done_callback(_ignore)  # where the script fails nobody asks what became of it
+            answer = await script.run(connection, keys, args, asking=asking)
+            await told
+            return answer
+
+        return await self._insist(group, attempt)
 
     async def subscribe(self, group: int, channels: Sequence[str]) -> None:
         """Hear these channels; when it returns the subscriptions stand."""
