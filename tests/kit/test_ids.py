@@ -7,7 +7,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenfold.kit.ids import first_id_at, minting_at, new_id, time_of
+from tenfold.kit.ids import first_id_at, minting_at, new_hex, new_id, time_of
 
 
 def test_ids_rise_in_the_order_they_are_minted() -> None:
@@ -16,6 +16,14 @@ def test_ids_rise_in_the_order_they_are_minted() -> None:
 
     assert ids == sorted(set(ids))
     assert {(id_.version, id_.variant) for id_ in ids} == {(7, "specified in RFC 4122")}
+
+
+def test_a_name_is_an_id_in_32_digits() -> None:
+    """It rises with the ids, and carries its time as they do."""
+    before, name, after = new_id(), new_hex(), new_id()
+
+    assert (len(name), UUID(name).hex) == (32, name)
+    assert before < UUID(name) < after
 
 
 def test_threads_never_mint_the_same_id() -> None:

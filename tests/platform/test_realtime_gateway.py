@@ -64,6 +64,18 @@ async def test_who_comes_when_it_is_full_is_told_to_try_again() -> None:
             assert await signed_in(at, third, at.world.token(person()))
 
 
+async def test_a_crowd_that_comes_at_once_is_taken_in_together() -> None:
+    """Not one in each turn of the loop: each would pay for all that a turn costs."""
+    async with house() as at:
+        crowd = [socket.create_connection(("127.0.0.1", at.port)) for _ in range(30)]
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+        assert at.endpoint.accepted == 30
+        for one in crowd:
+            one.close()
+
+
 async def test_a_crowd_that_says_nothing_is_let_go() -> None:
     """Connections without a handshake are ended in time, and count for the capacity until then."""
     async with house(capacity=3, handshake_timeout=0.3) as at:

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from tenfold.platform.realtime.wheel import Wheel
 from tests.platform.realtime_world import Stopwatch
 
@@ -67,3 +69,20 @@ async def test_a_late_wheel_lets_what_arrived_be_read_first() -> None:
     wheel.turn()
     assert sleeper.woken == [watch()]
     wheel.stop()
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.25, 0.8])
+async def test_wheels_of_many_processes_turn_at_moments_of_their_own(phase: float) -> None:
+    """Else the pings of a whole machine would leave at once, and every message would wait behind them each second."""
+    watch, sleeper = Stopwatch(), Sleeper()
+    wheel = Wheel(watch, phase=phase)
+    due = watch() + 0.5
+    wheel.add(sleeper, due)
+
+    while not sleeper.woken:
+        watch.seconds += 0.01
+        wheel.turn()
+
+    (woken,) = sleeper.woken
+    assert due <= woken <= due + 1.02
+    assert (woken - phase) % 1 < 0.02

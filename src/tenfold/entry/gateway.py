@@ -15,6 +15,7 @@ from tenfold.assembly import House
 from tenfold.entry.connect import running_database
 from tenfold.entry.prefork import Place, Prefork
 from tenfold.entry.serve import Say, run
+from tenfold.entry.turns import take_long_turns
 from tenfold.kit.refusals import CannotStart
 from tenfold.platform.db.embedded import Address
 from tenfold.platform.http.server import bind
@@ -28,10 +29,11 @@ FILES_KEPT = 512
 
 _BACKLOG = 4096
 _KEPT_EVERY = 30.0
-# An idle connection is some twenty objects that are no garbage. So the oldest generation is not looked through by the
-# number of allocations (a pause of 50 ms with every crowd that comes), but once in a while, each process in its turn.
-_GC_THRESHOLDS = (20_000, 50, 1_000_000)
-_COLLECTED_EVERY = 20
+# An idle connection is some twenty objects that are no garbage, and to look through all of a process takes a second
+# when sixty of them share two cores. So only the youngest are looked through by the number of allocations; whatever was
+# made since house was kept last, once more then; and everything every six hours, each process in its turn.
+_GC_THRESHOLDS = (20_000, 1_000, 1_000_000)
+_COLLECTED_EVERY = 720
 _STOP_MARGIN = timedelta(seconds=20)
 
 
@@ -148,14 +150,8 @@ def _serve(plan: _Plan, place: Place) -> None:
         if other is not listener:
             other.close()
     gc.set_threshold(*_GC_THRESHOLDS)
-    _finish_turns()
+    take_long_turns()
     run(_carry(plan, place, listener))
-
-
-def _finish_turns() -> None:
-    """Where processes are more than cores, none is to be cut off by each message for another: all would run cold."""
-    if hasattr(os, "SCHED_BATCH"):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 async def _carry(plan: _Plan, place: Place, listener: socket.socket) -> None:
@@ -194,8 +190,7 @@ async def _until_stopped(house: House, board: Board, place: Place) -> None:
             break
         board.write(place.index)
         await house.db.trim()
-        if turn % _COLLECTED_EVERY == _COLLECTED_EVERY - 1:
-            gc.collect()
+        gc.collect(2 if turn % _COLLECTED_EVERY == _COLLECTED_EVERY - 1 else 1)
         try:
             async with asyncio.timeout(_KEPT_EVERY):
                 await stopped.wait()

@@ -24,10 +24,19 @@ def new_id() -> UUID:
 
     Bits: 48 of Unix milliseconds, version 7, 12 of sub-millisecond fraction, variant 2, 62 random.
     """
+    return UUID(int=_mint())
+
+
+def new_hex() -> str:
+    """The 32 digits of a new id, where nothing but a name is wanted: half the price."""
+    return f"{_mint():032x}"
+
+
+def _mint() -> int:
     global _last
     past = _past.get()
     if past is not None:
-        return UUID(int=past << 80 | 0x7 << 76 | _random(12) << 64 | 0x2 << 62 | _random(62))
+        return past << 80 | 0x7 << 76 | _random(12) << 64 | 0x2 << 62 | _random(62)
     nanoseconds = time.time_ns()
     milliseconds, rest = divmod(nanoseconds, 1_000_000)
     stamp = (milliseconds << 12) | ((rest << 12) // 1_000_000)
@@ -35,7 +44,7 @@ def new_id() -> UUID:
         if stamp <= _last:
             stamp = _last + 1
         _last = stamp
-    return UUID(int=(stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | _random(62))
+    return (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | _random(62)
 
 
 @contextmanager

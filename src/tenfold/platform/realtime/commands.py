@@ -13,10 +13,11 @@ import structlog
 from msgspec import Raw
 
 from tenfold.kit.actors import Actor
-from tenfold.kit.ids import new_id
+from tenfold.kit.ids import new_hex
 from tenfold.kit.refusals import Forbidden, NotFound, NotSignedIn, Refusal, TokenIsExpired
 from tenfold.platform.realtime import EVERYONE, codes, user_channel
 from tenfold.platform.realtime.codes import Disconnect, ErrorReply
+from tenfold.platform.realtime.guests import Arrival
 from tenfold.platform.realtime.lobby import Authenticated, Permit
 from tenfold.platform.realtime.protocol import (
     NOTHING,
@@ -80,10 +81,10 @@ async def connect(session: "Session", request: ConnectRequest) -> ConnectResult 
     """Let a client in and subscribe it to its own channel and to everyone's."""
     lobby, asked = session.lobby, request.subs
     with lobby.hub.guests.arriving() as arrival:
-        signed_in = await _sign_in(session, request.token, when_expired=None)
+        signed_in = await _sign_in(session, request.token, arrival, when_expired=None)
         if not isinstance(signed_in, Authenticated):
             return signed_in
-        session.begin(new_id().hex)
+        session.begin(new_hex())
         everyone = await _join(session, EVERYONE, asked.get(EVERYONE))
         if refusal := arrival.refuses(signed_in.actor):
             session.end(refusal)
@@ -116,7 +117,8 @@ async def connect(session: "Session", request: ConnectRequest) -> ConnectResult 
 
 async def refresh(session: "Session", request: TokenRequest) -> RefreshResult | ErrorReply | None:
     """Go on with a newer token of the same user."""
-    signed_in = await _sign_in(session, request.token, when_expired=codes.CONNECTION_EXPIRED)
+    with session.lobby.hub.guests.arriving() as arrival:
+        signed_in = await _sign_in(session, request.token, arrival, when_expired=codes.CONNECTION_EXPIRED)
     if not isinstance(signed_in, Authenticated):
         return signed_in
     if session.actor is None or signed_in.actor.id != session.actor.id:
@@ -253,16 +255,15 @@ async def sub_refresh(session: "Session", request: TokenRequest) -> RefreshResul
 
 
 async def _sign_in(
-    session: "Session", token: str, *, when_expired: Disconnect | None
+    session: "Session", token: str, arrival: Arrival, *, when_expired: Disconnect | None
 ) -> Authenticated | ErrorReply | None:
     lobby = session.lobby
-    with lobby.hub.guests.arriving() as arrival:
-        try:
-            signed_in = await lobby.authenticate(token)
-        except TokenIsExpired:
-            signed_in = when_expired or codes.TOKEN_EXPIRED
-        except NotSignedIn:
-            signed_in = codes.INVALID_TOKEN
+    try:
+        signed_in = await lobby.authenticate(token)
+    except TokenIsExpired:
+        signed_in = when_expired or codes.TOKEN_EXPIRED
+    except NotSignedIn:
+        signed_in = codes.INVALID_TOKEN
     if isinstance(signed_in, Authenticated):
         if refusal := arrival.refuses(signed_in.actor):
             signed_in = refusal

@@ -15,6 +15,7 @@ from tenfold.platform.realtime.codes import CONNECTION_EXPIRED, FORCE_DISCONNECT
 from tenfold.platform.realtime.endings import Endings
 from tenfold.platform.realtime.topics import Listener
 
+_NOBODY: frozenset[UUID] = frozenset()
 AT_ONCE = 2000
 """How many connections hear what is for everyone in one step of the event loop; others get their turn between."""
 
@@ -41,17 +42,24 @@ class Door:
 class Arrival:
     """A connection that is being opened: which sessions and users were cut off since, and whose claims changed."""
 
-    __slots__ = ("cut", "outdated")
+    __slots__ = ("_arriving", "cut", "outdated")
 
-    def __init__(self) -> None:
-        self.cut: set[UUID] = set()
-        self.outdated: set[UUID] = set()
+    def __init__(self, arriving: "set[Arrival]") -> None:
+        self.cut = self.outdated = _NOBODY
+        self._arriving = arriving
+
+    def __enter__(self) -> "Arrival":
+        self._arriving.add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._arriving.discard(self)
 
     def refuses(self, actor: Actor) -> Disconnect | None:
         """Why it may not be opened after all."""
-        if actor.id in self.cut or actor.session_id in self.cut:
+        if self.cut and (actor.id in self.cut or actor.session_id in self.cut):
             return FORCE_DISCONNECT
-        return CONNECTION_EXPIRED if actor.id in self.outdated else None
+        return CONNECTION_EXPIRED if self.outdated and actor.id in self.outdated else None
 
 
 class Guests:
@@ -60,7 +68,7 @@ class Guests:
     def __init__(self, clock: Clock | None = None) -> None:
         self.endings = Endings(clock or Clock())
         self._sessions: dict[UUID, Listener | tuple[Listener, ...]] = {}
-        self._arriving: dict[int, Arrival] = {}
+        self._arriving: set[Arrival] = set()
         self._doors: dict[int, Door] = {}
 
     def __iter__(self) -> Iterator[Listener]:
@@ -74,18 +82,12 @@ class Guests:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    @contextmanager
-    def arriving(self) -> Iterator[Arrival]:
-        """From the check of a token until the connection can be found by its user: what has become of them since.
+    def arriving(self) -> Arrival:
+        """A block from the check of a token until the connection can be found by its user: what became of them since.
 
         Without it a connection could be found valid, its session be revoked, and the connection be opened after all.
         """
-        arrival = Arrival()
-        self._arriving[id(arrival)] = arrival
-        try:
-            yield arrival
-        finally:
-            del self._arriving[id(arrival)]
+        return Arrival(self._arriving)
 
     @contextmanager
     def opening(self, user_id: UUID, channel: str) -> Iterator[Door]:
@@ -118,14 +120,14 @@ class Guests:
         """The connections of these sessions; who arrives with such a session, or as such a user, is not let in."""
         sessions = set(session_ids)
         gone = sessions.union(user_ids)
-        for arrival in self._arriving.values():
+        for arrival in self._arriving:
             arrival.cut |= gone
         return [listener for session_id in sessions for listener in self._of(session_id)]
 
     def outdate(self, user_ids: Collection[UUID]) -> None:
         """Who arrives as one of these users must come back with a new token."""
-        for arrival in self._arriving.values():
-            arrival.outdated.update(user_ids)
+        for arrival in self._arriving:
+            arrival.outdated |= set(user_ids)
 
     def close_doors(self, user_ids: Collection[UUID], channel: str) -> None:
         """Whoever of these users is just subscribing to this channel may not, nor with a token from before."""

@@ -138,7 +138,8 @@ class Command(_Frame, frozen=True):
     @property
     def methods(self) -> list[str]:
         """The names of the requests in it: one, if the client is sane; none for a pong."""
-        return [method for method in METHODS if getattr(self, method) is not None]
+        requests = msgspec.structs.astuple(self)[1:]
+        return [method for method, request in zip(METHODS, requests, strict=True) if request is not None]
 
 
 METHODS = tuple(name for name in Command.__struct_fields__ if name != "id")

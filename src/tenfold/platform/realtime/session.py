@@ -110,16 +110,23 @@ class Session:
             return None if self.is_over else now + 1
         if self.expires_at is not None and now >= self.expires_at:
             self.end(codes.CONNECTION_EXPIRED)
-        elif self._pong_by is not None and now >= self._pong_by and not self._is_busy:
-            self.end(codes.NO_PONG)
-        if self.is_over:
             return None
-        self._drop_expired(now)
+        if self._pong_by is not None and now >= self._pong_by and not self._is_busy:
+            self.end(codes.NO_PONG)
+            return None
+        if self.subscriptions is not None:
+            self._drop_expired(now)
         if now >= self._ping_at:
             self._ping_at = now + self.lobby.rules.ping_interval
-            self._pong_by = self._pong_by or now + self.lobby.rules.pong_timeout
+            if self._pong_by is None:
+                self._pong_by = now + self.lobby.rules.pong_timeout
             self.deliver(PING)
-        return min(at for at in (self._ping_at, self._pong_by, self.expires_at) if at is not None and at > now)
+        if self.is_over:
+            return None
+        due = self._ping_at
+        if self._pong_by is not None and now < self._pong_by < due:
+            due = self._pong_by
+        return due if self.expires_at is None or due < self.expires_at else self.expires_at
 
     def lost(self) -> None:
         """The connection is gone, whoever closed it. Call it exactly once."""
@@ -189,11 +196,12 @@ class Session:
     def begin(self, id_: str) -> None:
         """The client is let in: what is delivered is held until it has been told so.
 
-        Its first ping comes at a random part of the interval, so that crowds are spread.
+        Its first ping comes somewhere in the last quarter of the interval: so crowds are spread, and whoever has just
+        been heard is not asked yet.
         """
         self.id = id_
         self._held = []
-        part = int(id_[-4:], 16) / 0x10000
+        part = 0.75 + int(id_[-4:], 16) / 0x40000
         self._ping_at = self.lobby.monotonic() + self.lobby.rules.ping_interval * part
 
     def withdraw(self) -> None:

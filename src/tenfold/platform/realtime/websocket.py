@@ -4,6 +4,7 @@ It costs one task per connection (the server's own) and one more while something
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import timedelta
@@ -43,7 +44,7 @@ class RealtimeEndpoint:
         self._close_timeout = close_timeout.total_seconds()
         self._queue_size = queue_size
         self._open: set[_Connection] = set()
-        self._wheel = Wheel(lobby.monotonic, each_second=lobby.sweep)
+        self._wheel = Wheel(lobby.monotonic, each_second=lobby.sweep, phase=random.random())  # noqa: S311 - no secret
         self._is_draining = False
 
     @property

@@ -1,6 +1,7 @@
 """The gateway of one process: it takes connections on a socket, as many as it can hold, and lets go of them in turn."""
 
 import asyncio
+import random
 import socket
 import sys
 from collections.abc import Callable
@@ -79,14 +80,14 @@ class Gateway:
         self._lobby = lobby
         self._admission = admission or Admission()
         self._metrics_text = metrics_text
-        self._wheel = Wheel(lobby.monotonic, each_second=lobby.sweep)
+        self._wheel = Wheel(lobby.monotonic, each_second=lobby.sweep, phase=random.random())  # noqa: S311 - no secret
         self._open: set[Connection] = set()
         self._accepted = 0
         self._is_draining = False
         self._servers: list[asyncio.Server] = []
         self._unwritten: list[Connection] = []
         self._packed: tuple[bytes | list[bytes], bytearray] = (b"", pack(b""))
-        self._upgrades = {wanted: _upgrade(wanted) for wanted in (False, True)}
+        self._upgrades = {wanted: _Upgrade(with_subprotocol=wanted) for wanted in (False, True)}
 
     @property
     def connections(self) -> int:
@@ -101,11 +102,12 @@ class Gateway:
     async def open(self, listener: socket.socket) -> None:
         """Answer on a bound socket from now on.
 
-        libuv takes one connection per descriptor and turn of the loop. One descriptor would have each of a crowd pay for
-        a whole turn, and leave nothing that comes together to be asked of Redis together: so there are several.
+        libuv takes one connection per descriptor and turn of the loop. With one descriptor, each of a crowd would pay
+        for a whole turn, and what they all ask of Redis would go there one by one: so there are several.
         """
         self.loop = asyncio.get_running_loop()
-        for descriptor in (listener, *(listener.dup() for _ in range(_ACCEPTED_AT_ONCE - 1))):
+        while len(self._servers) < _ACCEPTED_AT_ONCE:
+            descriptor = listener.dup() if self._servers else listener
             server = await self.loop.create_server(self._accept, sock=descriptor, backlog=self.rules.backlog)
             self._servers.append(server)
 
@@ -145,8 +147,9 @@ class Gateway:
             metrics.handshakes_refused.labels(str(denial.status)).inc()
             return WSUpgradeResponseWithListener(answers.refused(denial), None)
         headers = request.headers
+        asked = headers.get("Connection", "").lower()
         # Firefox says `keep-alive, Upgrade`, which picows does not take.
-        if any(word.strip().lower() == "upgrade" for word in headers.get("Connection", "").split(",")):
+        if asked != "upgrade" and "upgrade" in (word.strip() for word in asked.split(",")):
             headers["Connection"] = "upgrade"
         return WSUpgradeResponseWithListener(self._upgrades[SUBPROTOCOL in _subprotocols(request)], connection)
 
@@ -318,16 +321,25 @@ class _Quiet:
 _QUIET = _Quiet()
 
 
-def _upgrade(with_subprotocol: bool) -> WSUpgradeResponse:
-    """The answer to a handshake. It is shared: picows writes the key into it and sends it in one go."""
-    response = WSUpgradeResponse()
-    response.version = b"HTTP/1.1"
-    response.status = HTTPStatus.SWITCHING_PROTOCOLS
-    response.headers = CIMultiDict({"Connection": "Upgrade", "Upgrade": "websocket"})
-    if with_subprotocol:
-        response.headers["Sec-WebSocket-Protocol"] = SUBPROTOCOL
-    response.body = None
-    return response
+class _Upgrade(WSUpgradeResponse):
+    """The answer to a handshake. It is shared: picows writes the key into its headers and sends it in one go."""
+
+    __slots__ = ("_head",)
+
+    def __init__(self, *, with_subprotocol: bool) -> None:
+        self.version = b"HTTP/1.1"
+        self.status = HTTPStatus.SWITCHING_PROTOCOLS
+        self.headers = CIMultiDict()
+        self.body = None
+        chosen = f"Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n" if with_subprotocol else ""
+        self._head = (
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            f"{chosen}Sec-WebSocket-Accept: "
+        )
+
+    def to_bytes(self) -> bytearray:
+        """The answer as it is sent."""
+        return bytearray(f"{self._head}{self.headers['Sec-WebSocket-Accept']}\r\n\r\n", "ascii")
 
 
 def _subprotocols(request: WSUpgradeRequest) -> list[str]:
