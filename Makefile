@@ -69,7 +69,8 @@ bench-million: ## A million connections to the gateway on this machine, and what
 
 bench-fanout: ## Messages to many listeners, beside Socket.IO and websockets (options: ARGS="--quick")
 	@sh scripts/install.sh requirements-bench.lock
-	@sh scripts/packages.sh redis-server nodejs npm
+	@sh scripts/packages.sh redis-server
+	@sh scripts/npm.sh bench/peers/socketio
 	@$(BIN)/python -m bench.fanout $(ARGS)
 
 clean: ## Remove what was built and installed, never tenfold-data

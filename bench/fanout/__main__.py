@@ -175,11 +175,10 @@ def options() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Install the peer, measure, print, and keep the result."""
+    """Measure, print, and keep the result."""
     signal.signal(signal.SIGTERM, _stop)
     chosen = options()
     machine = facts(_PACKAGES)
-    subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=SOCKETIO, check=True)
     with tempfile.TemporaryDirectory(prefix="tenfold-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)

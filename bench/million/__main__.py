@@ -71,6 +71,7 @@ def _environment(run: Run, folder: Path, redis: str) -> Mapping[str, str]:
         "TENFOLD_LOG__LEVEL": "warning",
         "TENFOLD_REDIS__URL": redis,
         "TENFOLD_REALTIME__PING": f"{run.ping:g}s",
+        "TENFOLD_REALTIME__PONG": f"{max(8.0, run.ping / 4):g}s",
     }
 
 

@@ -12,8 +12,12 @@ from typing import Any
 from hdrh.histogram import HdrHistogram
 
 from bench.million.board import Board
-from bench.million.generator import LONGEST_US, Generator, Share
+from bench.million.generator import ATTEMPTS, LONGEST_US, Generator, Share
 from bench.million.settings import Run
+from tenfold.entry.turns import take_long_turns
+
+AT_ONCE = 4
+"""How many connect at a time: that many processes keep two cores busy, and each that waits its turn costs nothing."""
 
 
 @dataclass
@@ -32,16 +36,22 @@ class Crew:
 
     def __init__(self, run: Run, board: Board, tokens: Path, *, width: int, port: int) -> None:
         self._members: list[tuple[int, int, int]] = []
+        self._shares: list[Share] = []
+        self._board = board
+        self._begun = 0
         count = run.generators
+        self._at_once = min(AT_ONCE, count)
         for number in range(count):
             share = Share(
                 number,
                 first=run.connections * number // count,
                 last=run.connections * (number + 1) // count,
-                in_flight=max(1, run.in_flight // count),
-                rate=run.rate / count,
+                at_a_time=max(1, run.in_flight // self._at_once),
+                again_at_a_time=max(1, run.in_flight // count),
+                rate=run.rate / self._at_once,
                 address=("127.0.0.1", port),
             )
+            self._shares.append(share)
             self._fork(share, board, tokens, width)
 
     def __enter__(self) -> "Crew":
@@ -66,10 +76,22 @@ class Crew:
             if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
                 raise RuntimeError("a generator has ended before its time")
 
+    def connect_in_turn(self) -> None:
+        """Have `AT_ONCE` of them connect, the next whenever one has begun its last attempt. Call it again and again."""
+        busy = sum(
+            self._board.row(share.number)[ATTEMPTS] < share.last - share.first for share in self._shares[: self._begun]
+        )
+        while busy < self._at_once and self._begun < len(self._members):
+            self._tell(self._begun, "connect")
+            self._begun, busy = self._begun + 1, busy + 1
+
     def tell(self, order: str) -> None:
-        """Give all of them an order: `connect`, `mark`."""
-        for _, orders, _ in self._members:
-            os.write(orders, order.encode() + b"\n")
+        """Give all of them an order: `mark`, `report`."""
+        for number in range(len(self._members)):
+            self._tell(number, order)
+
+    def _tell(self, number: int, order: str) -> None:
+        os.write(self._members[number][1], order.encode() + b"\n")
 
     def ask(self) -> Findings:
         """What they have seen since the last mark, together."""
@@ -97,8 +119,7 @@ class Crew:
                 os.close(orders_in)
                 os.close(answers_out)
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
-                # As many processes share two cores: each message that arrives must not cut off another at work.
-                os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+                take_long_turns()
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 Generator(share, board, tokens, width=width).run(orders, answers)
             except BaseException:

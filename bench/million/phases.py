@@ -85,8 +85,7 @@ def connect(scene: Scene) -> dict[str, Any]:
     before, kernel = user_memory_kb(scene.gateways())[0], kernel_memory_kb()
     redis_before = _redis_memory(scene)
     meter = Meter(scene)
-    scene.crew.tell("connect")
-    _wait(scene, lambda: board.total("live"), lambda live: live >= run.connections, "connected")
+    _wait(scene, lambda: _live_so_far(scene), lambda live: live >= run.connections, "connected")
     seconds = (board.latest("last_live_ns") - board.earliest("first_live_ns")) / 1e9
     cores = meter.cores()
     live = board.total("live")
@@ -237,6 +236,11 @@ def _wait(scene: Scene, value: Callable[[], int], is_enough: Callable[[int], boo
             scene.crew.must_live()
             say(f"  {now} {what} ...", flush=True)
         time.sleep(0.02)
+
+
+def _live_so_far(scene: Scene) -> int:
+    scene.crew.connect_in_turn()
+    return scene.board.total("live")
 
 
 def _wait_quietly(is_true: Callable[[], bool], limit: float) -> None:

@@ -21,7 +21,7 @@ from tenfold.platform.observe import logs
 from tenfold.platform.realtime import Realtime
 from tenfold.settings import load, with_secrets
 
-_TICK_NS = 1_000_000
+_TICK = 0.005  # seconds between two looks at what is due; what leaves late counts as late
 
 
 @dataclass
@@ -68,12 +68,12 @@ class Publisher:
                 self._under_way.add(task)
                 task.add_done_callback(self._under_way.discard)
                 due += gap
-            await asyncio.sleep(max(0, min(_TICK_NS, due - time.monotonic_ns())) / 1e9)
+            await asyncio.sleep(_TICK)
         while self._under_way:
             await asyncio.wait(self._under_way)
 
     def _draw(self, absent: float, tally: Tally) -> int:
-        if absent and self._rng.random() < absent:
+        if absent and self._rng.random() < absent and self._board.total("live") < self._board.users:
             found = self._board.away(self._absent + 1)
             if found >= 0:
                 self._absent = found
