@@ -2,7 +2,8 @@
 
 It is open-loop (see `bench.load`): sends come due at a given rate whether or not the server keeps up, and both
 latencies run from the instant at which a message was meant to leave. Everything is kept per send, so that what was
-answered and heard can be compared with what is stored. A pickled `Order` comes in, a pickled `Outcome` goes out.
+answered and heard can be compared with what is stored. A pickled `Order` comes in by the standard input; a pickled
+`Outcome` goes out by a file: through a pipe it once came cut short.
 """
 
 import asyncio
@@ -10,10 +11,12 @@ import contextlib
 import pickle
 import resource
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -287,29 +290,31 @@ def _used() -> float:
 
 async def play(order: Order) -> Outcome:
     """Run an order in a process of its own, so that whoever measures never delays it."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.chat.generator", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        output, _ = await process.communicate(pickle.dumps(order))
-    except BaseException:
-        process.kill()
-        await process.wait()
-        raise
-    if process.returncode != 0:
-        raise RuntimeError(f"the generator ended with {process.returncode}")
-    return pickle.loads(output)
+    with tempfile.NamedTemporaryFile(prefix="tenfold-bench-") as file:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bench.chat.generator", file.name, stdin=asyncio.subprocess.PIPE
+        )
+        try:
+            await process.communicate(pickle.dumps(order))
+        except BaseException:
+            process.kill()
+            await process.wait()
+            raise
+        if process.returncode != 0:
+            raise RuntimeError(f"the generator ended with {process.returncode}")
+        return pickle.load(file)
 
 
 def main() -> None:
-    """Play the order that comes in."""
+    """Play the order that comes in, and write what came of it into the file that is named."""
     import bench.chat.generator as named  # the classes under their importable name, for pickle
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     order = pickle.loads(sys.stdin.buffer.read())
     outcome = uvloop.run(named.Run(order).play())
-    sys.stdout.buffer.write(pickle.dumps(outcome))
+    with Path(sys.argv[1]).open("wb") as file:
+        pickle.dump(outcome, file)
 
 
 if __name__ == "__main__":

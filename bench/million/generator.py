@@ -33,7 +33,7 @@ LONGEST_US = 120_000_000
 _AT_ONCE = 4096  # events
 # Seconds between two looks of a generator that only listens: it takes together what has come, as a million clients on
 # other machines would cost this one nothing at all. What it sees late counts as late.
-_NAP = 0.01
+_NAP = 0.02
 _PATIENCE = 30.0  # seconds that an attempt may take
 _AGAIN = (0.1, 2.0)  # seconds within which a client that lost its connection comes back, drawn evenly
 _IDLE, _OPENING, _UPGRADING, _JOINING, _LIVE = range(5)
