@@ -171,6 +171,27 @@ async def test_a_process_that_was_late_writes_nothing_anew(monkeypatch: pytest.M
     assert written == []
 
 
+async def test_all_are_written_anew_only_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when it is done twice at once: else a process would write everybody every few seconds for good."""
+    presence = MemoryPresence()
+    world = RealtimeWorld(presence=presence)
+    await connected(world, person())
+    written: list[object] = []
+
+    async def enter(entries: Sequence[tuple[str, Present]]) -> None:
+        await asyncio.sleep(0)
+        written.extend(entries)
+
+    monkeypatch.setattr(presence, "enter", enter)
+    await world.hub.roll._renew()
+    for _ in range(3):
+        await asyncio.gather(*(world.hub.roll._write_all() for _ in range(3)))
+    written.clear()
+    await world.hub.roll._write_all()
+
+    assert written == []
+
+
 async def test_listeners_are_told_who_joins_and_who_leaves_where_it_is_declared() -> None:
     """As the official clients expect it: a push with user and client."""
     world = RealtimeWorld(channels=[room(join_leave=True)])

@@ -9,8 +9,6 @@ import sys
 # struct sched_attr of sched_setattr(2): size, policy, flags, nice, priority, runtime, deadline, period
 _ATTRIBUTES = struct.Struct("=IIQiIQQQ")
 _SET = {"x86_64": 314, "aarch64": 274}
-
-
 _TURN = 10_000_000  # ns; Linux allows up to ten times that
 
 

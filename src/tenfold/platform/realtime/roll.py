@@ -189,7 +189,8 @@ class Roll:
                 if listener.actor is not None
             ]
             await self._presence.enter(entries)
-        self._writings_due -= 1
+        # Two may have written at once, from `flush` and by the clock: below nothing it would be due for ever.
+        self._writings_due = max(0, self._writings_due - 1)
 
     async def _sweep(self) -> None:
         for channel in await self._presence.sweep():
