@@ -12,6 +12,7 @@ from tenfold.kit.refusals import Unavailable
 from tenfold.platform.realtime.redis import RedisBroker
 from tenfold.platform.realtime.redis_presence import RedisPresence
 from tenfold.platform.redis import Address, Gatherer, Redis, Refused, Script
+from tenfold.platform.redis.connection import Connection
 from tests.platform.redis_world import Recorder, client_of, fresh_prefix, until
 from tests.platform.test_realtime_presence import somebody
 from tests.redis import RedisServer
@@ -131,6 +132,26 @@ async def test_a_refused_subscription_is_not_taken_for_another_answer(redis_serv
         assert [await answer, await confirmed, await again] == [b"in step", None, b"still"]
     finally:
         await redis.close()
+
+
+async def test_who_asks_in_the_turn_in_which_the_server_goes_is_told() -> None:
+    """The command is dropped with the connection: nothing is written to what is closed already."""
+
+    async def greet_and_go(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"+OK\r\n")
+        await asyncio.sleep(0.05)
+        writer.close()
+
+    server = await asyncio.start_server(greet_and_go, "127.0.0.1", 0)
+    async with server:
+        address = Address("127.0.0.1", server.sockets[0].getsockname()[1])
+        connection = await Connection.to(address, lambda _message: None, patience=1.0)
+        asked: list[asyncio.Future[object]] = []
+        with pytest.raises(Unavailable):
+            while True:
+                asked.append(connection.ask("PING"))
+                await asyncio.sleep(0)
+        assert all(isinstance(answer, Unavailable) for answer in await asyncio.gather(*asked, return_exceptions=True))
 
 
 async def test_one_who_gives_up_waiting_disturbs_nobody(redis_server: RedisServer) -> None:

@@ -139,9 +139,13 @@ class Connection(asyncio.Protocol):
         self._unsent.append(_pack(command))
 
     def _flush(self) -> None:
-        if self._unsent and self._transport is not None:
-            self._transport.write(b"".join(self._unsent))
-            self._unsent.clear()
+        transport = self._transport
+        if transport is None or not self._unsent:
+            return
+        # The loop may know already that the server has gone, and only be about to say so: uvloop would raise.
+        if not transport.is_closing():
+            transport.write(b"".join(self._unsent))
+        self._unsent.clear()
 
     def _answered(self, reply: Any) -> None:
         self._answers += 1
