@@ -7,6 +7,7 @@ histograms that are handed over when they are asked for.
 import gc
 import heapq
 import json
+import mmap
 import os
 import random
 import select
@@ -85,7 +86,8 @@ class Generator:
         self._row = board.row(share.number)
         self._live = board.live[share.first : share.last]
         self._seen = board.seen[share.first : share.last]
-        self._tokens, self._width = os.open(tokens, os.O_RDONLY), width
+        with tokens.open("rb") as file:
+            self._tokens, self._width = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), width
         self._who = array("i", [-1]) * _FILES
         self._stage = bytearray(_FILES)
         self._offsets = array("Q", bytes(8 * users))
@@ -191,19 +193,20 @@ class Generator:
         self._who[descriptor] = user
         self._stage[descriptor] = _OPENING
         self._under_way[descriptor] = now
+        self._epoll.register(descriptor, select.EPOLLIN if stands else select.EPOLLIN | select.EPOLLOUT)
         if stands:
-            self._epoll.register(descriptor, select.EPOLLIN)
-            self._opened(descriptor)
-        else:
-            self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLOUT)
+            self._upgrade(descriptor)
 
     def _opened(self, descriptor: int) -> None:
+        self._epoll.modify(descriptor, select.EPOLLIN)
+        self._upgrade(descriptor)
+
+    def _upgrade(self, descriptor: int) -> None:
         try:
             os.write(descriptor, messages.UPGRADE)
         except OSError as error:
             self._lost(descriptor, f"upgrade: {error.strerror}")
             return
-        self._epoll.modify(descriptor, select.EPOLLIN)
         self._stage[descriptor] = _UPGRADING
 
     def _upgraded(self, descriptor: int, stream: bytes) -> bytes:
@@ -212,7 +215,8 @@ class Generator:
         if not at:
             return stream
         user = self._who[descriptor]
-        token = os.pread(self._tokens, self._width, (self._share.first + user) * self._width)
+        at = (self._share.first + user) * self._width
+        token = self._tokens[at : at + self._width]
         if self._known[user]:
             epoch = self._epochs[_EPOCH * user : _EPOCH * (user + 1)].rstrip(b"\0").decode()
             own, everyone = (epoch, self._offsets[user]), (self._everyone_epoch, self._everyone[user])

@@ -160,12 +160,12 @@ EVERYONE = "everyone"
 """The channel that every connection listens to from its start: for what the whole installation must hear."""
 
 
-def user_channel(user_id: UUID) -> str:
+def user_channel(user_id: UUID | str) -> str:
     """The channel that every connection of a user listens to from its start."""
     return f"user:{user_id}"
 
 
-def presence_channel(user_id: UUID) -> str:
+def presence_channel(user_id: UUID | str) -> str:
     """Where it is told, ephemerally, that a user came online or went; whoever declares it says who may listen."""
     return f"presence:{user_id}"
 

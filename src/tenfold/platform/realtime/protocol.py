@@ -6,6 +6,7 @@ Schema: centrifugal/protocol, `definitions/client.proto`.
 """
 
 from collections.abc import Iterable
+from itertools import compress
 from typing import Annotated
 
 import msgspec
@@ -138,8 +139,7 @@ class Command(_Frame, frozen=True):
     @property
     def methods(self) -> list[str]:
         """The names of the requests in it: one, if the client is sane; none for a pong."""
-        requests = msgspec.structs.astuple(self)[1:]
-        return [method for method, request in zip(METHODS, requests, strict=True) if request is not None]
+        return list(compress(METHODS, msgspec.structs.astuple(self)[1:]))
 
 
 METHODS = tuple(name for name in Command.__struct_fields__ if name != "id")

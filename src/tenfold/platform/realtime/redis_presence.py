@@ -5,6 +5,7 @@ of a dead node are found without looking through all. An entry is written in 57 
 64 bytes a value in a third of the room.
 """
 
+import functools
 import random
 import struct
 import time
@@ -174,9 +175,15 @@ class RedisPresence(Presence):
 
 def _packed(entry: Present) -> bytes:
     """An entry without its client, whose field it is the value of. The 32 digits of a node's name take 16."""
-    is_hex = len(entry.node) == 32 and set(entry.node) <= _HEX
-    head = _HEAD.pack(entry.user_id.bytes, entry.session_id.bytes, entry.since, is_hex)
-    return head + (bytes.fromhex(entry.node) if is_hex else entry.node.encode())
+    is_hex, node = _packed_node(entry.node)
+    return _HEAD.pack(entry.user_id.bytes, entry.session_id.bytes, entry.since, is_hex) + node
+
+
+@functools.lru_cache(maxsize=16)  # it is this process's, nearly always
+def _packed_node(node: str) -> tuple[bool, bytes]:
+    """Whether the name of a node is 32 digits, and what stands for it."""
+    is_hex = len(node) == 32 and set(node) <= _HEX
+    return is_hex, bytes.fromhex(node) if is_hex else node.encode()
 
 
 def _unpacked(client: bytes, packed: bytes) -> Present:

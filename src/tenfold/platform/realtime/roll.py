@@ -47,7 +47,7 @@ class Roll:
         self._came: dict[tuple[str, str], Present] = {}
         self._left: dict[tuple[str, str], Present] = {}
         self._joins: list[tuple[str, Push]] = []
-        self._changed: dict[UUID, bool] = {}
+        self._changed: dict[str, bool] = {}  # by the text of a user's id, as it stands in channels
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._keeping: list[asyncio.Task[None]] = []
@@ -148,7 +148,7 @@ class Roll:
             (self._left if is_here else self._came).pop(key, None)
             (self._came if is_here else self._left)[key] = self._entry(listener, actor.id, actor.session_id)
         if is_own and len(topic) == (1 if is_here else 0):
-            self._changed[actor.id] = is_here
+            self._changed[channel.removeprefix("user:")] = is_here
         if kind is not None and kind.kind.join_leave:
             membership = Membership(info=ClientInfo(user=str(actor.id), client=listener.id))
             self._joins.append((channel, Push(join=membership) if is_here else Push(leave=membership)))
@@ -195,7 +195,7 @@ class Roll:
     async def _sweep(self) -> None:
         for channel in await self._presence.sweep():
             if channel.startswith("user:"):
-                self._changed.setdefault(UUID(channel.removeprefix("user:")), False)
+                self._changed.setdefault(channel.removeprefix("user:"), False)
 
     async def _tell(self) -> None:
         """Say who came, and who went and is nowhere else: of a user with two devices, one may have gone."""

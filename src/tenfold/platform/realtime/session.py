@@ -196,12 +196,12 @@ class Session:
     def begin(self, id_: str) -> None:
         """The client is let in: what is delivered is held until it has been told so.
 
-        Its first ping comes somewhere in the last quarter of the interval: so crowds are spread, and whoever has just
+        Its first ping comes somewhere in the last tenth of the interval: so crowds are spread, and whoever has just
         been heard is not asked yet.
         """
         self.id = id_
         self._held = []
-        part = 0.75 + int(id_[-4:], 16) / 0x40000
+        part = 0.9 + int(id_[-4:], 16) / 0xA0000
         self._ping_at = self.lobby.monotonic() + self.lobby.rules.ping_interval * part
 
     def withdraw(self) -> None:

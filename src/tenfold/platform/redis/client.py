@@ -6,7 +6,6 @@ which of the two they have.
 """
 
 import asyncio
-import functools
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -28,7 +27,6 @@ Hear = Callable[[bytes, bytes], None]
 log = structlog.get_logger("tenfold.redis")
 
 
-@functools.lru_cache(maxsize=4096)
 def partition_of(name: str) -> int:
     """The partition of a channel: the same in every process, for good."""
     return zlib.crc32(name.encode()) % PARTITIONS
