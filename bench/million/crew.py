@@ -12,8 +12,8 @@ from typing import Any
 from hdrh.histogram import HdrHistogram
 
 from bench.million.board import Board
-from bench.million.generator import ATTEMPTS, LONGEST_US, Generator, Share
-from bench.million.settings import Run
+from bench.million.generator import ATTEMPTS, LONGEST_US, Generator
+from bench.million.settings import Run, Share
 from tenfold.entry.turns import take_long_turns
 
 AT_ONCE = 4

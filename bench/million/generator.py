@@ -13,7 +13,6 @@ import random
 import select
 import time
 from array import array
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,6 +23,7 @@ from bench.million import messages
 from bench.million.board import COUNTERS, Board
 from bench.million.messages import EVERYONE, Connected, Publication
 from bench.million.people import channel_of, user_of
+from bench.million.settings import Share
 from bench.sockets.frames import CLOSE, TEXT, split, upgraded
 from bench.sockets.frames import PING as WS_PING
 from bench.sockets.opening import begin
@@ -33,8 +33,9 @@ _EPOCH = 40
 LONGEST_US = 120_000_000
 _AT_ONCE = 4096  # events
 # Seconds between two looks of a generator that only listens: it takes together what has come, as a million clients on
-# other machines would cost this one nothing at all. What it sees late counts as late.
-_NAP = 0.02
+# other machines would cost this one nothing at all. What it sees late counts as late. While others still connect there
+# are only pings to see, which have time.
+_NAP, _LONG_NAP = 0.02, 0.25
 _PATIENCE = 30.0  # seconds that an attempt may take
 _AGAIN = (0.1, 2.0)  # seconds within which a client that lost its connection comes back, drawn evenly
 _IDLE, _OPENING, _UPGRADING, _JOINING, _LIVE = range(5)
@@ -58,22 +59,6 @@ _IDLE, _OPENING, _UPGRADING, _JOINING, _LIVE = range(5)
     FIRST_BROADCAST,
     LAST_BROADCAST,
 ) = range(len(COUNTERS))
-
-
-@dataclass(frozen=True)
-class Share:
-    """One generator's part: its number, its users, how many attempts at a time, how many per second (0: no bound).
-
-    `at_a_time` is for the first attempts, when few generators have their turn, `again_at_a_time` for all at once.
-    """
-
-    number: int
-    first: int
-    last: int
-    at_a_time: int
-    again_at_a_time: int
-    rate: float
-    address: tuple[str, int]
 
 
 class Generator:
@@ -118,7 +103,7 @@ class Generator:
         checked = clock()
         while True:
             if not self._under_way:
-                time.sleep(_NAP)
+                time.sleep(self._nap)
             for descriptor, event in poll(self._wait(), _AT_ONCE):
                 if descriptor == orders:
                     self._obey(os.read(orders, 4096), answers)
@@ -139,7 +124,7 @@ class Generator:
             os._exit(0)
         for line in lines.splitlines():
             if line == b"connect":
-                self._next, self._began = 0, time.monotonic()
+                self._next, self._began, self._nap = 0, time.monotonic(), _LONG_NAP
             elif line == b"mark":
                 self._mark()
             elif line == b"report":
@@ -147,6 +132,7 @@ class Generator:
 
     def _mark(self) -> None:
         """Begin to measure anew."""
+        self._nap = _NAP
         self._latency = HdrHistogram(1, LONGEST_US, 3)
         self._broadcast = HdrHistogram(1, LONGEST_US, 3)
         self._pinged[:] = bytes(self._users)
@@ -215,8 +201,7 @@ class Generator:
         if not at:
             return stream
         user = self._who[descriptor]
-        at = (self._share.first + user) * self._width
-        token = self._tokens[at : at + self._width]
+        token = self._token_of(self._share.first + user)
         if self._known[user]:
             epoch = self._epochs[_EPOCH * user : _EPOCH * (user + 1)].rstrip(b"\0").decode()
             own, everyone = (epoch, self._offsets[user]), (self._everyone_epoch, self._everyone[user])
@@ -225,6 +210,9 @@ class Generator:
             os.write(descriptor, messages.connect(token))
         self._stage[descriptor] = _JOINING
         return stream[at:]
+
+    def _token_of(self, person: int) -> bytes:
+        return self._tokens[person * self._width : (person + 1) * self._width]
 
     def _joined(self, descriptor: int, connected: Connected) -> None:
         """The server has signed the connection in, with everything that was missed if it had been here before."""

@@ -24,6 +24,22 @@ class Run:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Share:
+    """One generator's part: its number, its users, how many attempts at a time, how many per second (0: no bound).
+
+    `at_a_time` is for the first attempts, when few generators have their turn, `again_at_a_time` for all at once.
+    """
+
+    number: int
+    first: int
+    last: int
+    at_a_time: int
+    again_at_a_time: int
+    rate: float
+    address: tuple[str, int]
+
+
 def options() -> Run:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(prog="bench.million", description=__doc__)
