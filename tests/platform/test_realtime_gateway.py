@@ -191,6 +191,29 @@ async def test_what_one_turn_of_the_loop_brings_is_one_frame() -> None:
         assert b"after" in (await connection.recv()).encode()
 
 
+async def test_what_a_room_hears_in_one_turn_is_put_together_once() -> None:
+    """And each hears it whole and in order, what is too long to be copied again and again as well."""
+    async with house() as at, bare(at) as one, bare(at) as two:
+        for connection in (one, two):
+            assert await signed_in(at, connection, at.world.token(person()))
+        said = [b'{"push":{"channel":"a","pub":{"data":"%s"}}}' % (text * size) for text, size in _SAID]
+        first, second = at.endpoint._open
+
+        for frame in said[:2]:
+            for carried in (first, second):
+                carried.send(frame)
+        assert first._frames is second._frames
+        for frame in said[2:]:
+            for carried in (first, second):
+                carried.send(frame)
+
+        for connection in (one, two):
+            assert (await connection.recv()).encode() == b"\n".join(said)
+
+
+_SAID = ((b"x", 1), (b"y", 1), (b"long", 2_000), (b"z", 1), (b"last", 2_000))
+
+
 async def test_connections_go_without_the_garbage_collector() -> None:
     """It runs rarely there; what is over must not wait for it."""
     async with house() as at:

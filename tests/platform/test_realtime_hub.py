@@ -212,6 +212,24 @@ async def test_rights_are_asked_again_when_signals_may_have_been_lost() -> None:
     assert (member.expelled, bearer.expelled) == ([CHANNEL], [CHANNEL])
 
 
+async def test_names_that_nobody_declared_fill_no_memory() -> None:
+    """Clients may ask for any; what is declared is found all the same."""
+
+    async def may_listen(actor: Actor, room_id: UUID) -> bool:
+        return True
+
+    kinds = Kinds([Channel("room:{room_id}", may_listen)])
+
+    found = [kinds.find(f"nothing:{number}") for number in range(10_000)]
+
+    assert not any(found)
+    assert len(kinds._found) < 5_000
+    known = kinds.find(CHANNEL)
+    assert known is not None
+    assert kinds.find(CHANNEL) is known
+    assert f"room:{known.values['room_id']}" == CHANNEL
+
+
 async def test_joiners_of_one_instant_open_a_channel_once_and_one_that_gives_up_harms_none() -> None:
     """The one that opens it may be cancelled half-way; the next one opens it then."""
     broker, ledger = ShakyBroker(), Ledger()

@@ -147,10 +147,14 @@ async def test_who_asks_in_the_turn_in_which_the_server_goes_is_told() -> None:
         address = Address("127.0.0.1", server.sockets[0].getsockname()[1])
         connection = await Connection.to(address, lambda _message: None, patience=1.0)
         asked: list[asyncio.Future[object]] = []
-        with pytest.raises(Unavailable):
+
+        async def ask_in_every_turn() -> None:
             while True:
                 asked.append(connection.ask("PING"))
                 await asyncio.sleep(0)
+
+        with pytest.raises(Unavailable):
+            await ask_in_every_turn()
         assert all(isinstance(answer, Unavailable) for answer in await asyncio.gather(*asked, return_exceptions=True))
 
 

@@ -132,7 +132,7 @@ async def subscribe(session: "Session", request: SubscribeRequest) -> Opened | E
     channel, actor = request.channel, session.actor
     if actor is None or not channel or len(channel) > LONGEST_CHANNEL:
         return codes.BAD_COMMAND
-    if channel in session.channels:
+    if session.listens(channel):
         return codes.ALREADY_SUBSCRIBED
     if len(session.subscriptions or ()) >= session.lobby.rules.channels:
         return codes.LIMIT_EXCEEDED
@@ -169,7 +169,7 @@ async def unsubscribe(session: "Session", request: ChannelRequest) -> Empty | Er
 async def publish(session: "Session", request: PublishRequest) -> Empty | ErrorReply:
     """Publish ephemerally what the channel's module lets one who listens there publish."""
     actor, found = session.actor, session.lobby.kinds.find(request.channel)
-    if actor is None or found is None or found.kind.may_publish is None or request.channel not in session.channels:
+    if actor is None or found is None or found.kind.may_publish is None or not session.listens(request.channel):
         return codes.PERMISSION_DENIED
     try:
         data = await found.kind.may_publish(
@@ -186,7 +186,7 @@ async def publish(session: "Session", request: PublishRequest) -> Empty | ErrorR
 
 async def history(session: "Session", request: HistoryRequest) -> HistoryResult | ErrorReply:
     """What a channel that the client listens to remembers."""
-    if request.channel not in session.channels:
+    if not session.listens(request.channel):
         return codes.PERMISSION_DENIED
     found = await session.lobby.hub.mender.history(
         request.channel, request.since, actor=session.actor, limit=request.limit, reverse=request.reverse
@@ -349,7 +349,7 @@ def _undone(session: "Session", channel: str) -> None:
 
 
 def _hides_presence(session: "Session", channel: str) -> ErrorReply | None:
-    if channel not in session.channels:
+    if not session.listens(channel):
         return codes.PERMISSION_DENIED
     return None if session.lobby.kinds.has_presence(channel) else codes.NOT_AVAILABLE
 

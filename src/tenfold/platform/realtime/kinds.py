@@ -12,6 +12,7 @@ from tenfold.platform.realtime.codes import ErrorReply
 from tenfold.platform.realtime.topics import Source
 
 log = structlog.get_logger(__name__)
+_MOST_KNOWN = 4096
 
 
 class Found(NamedTuple):
@@ -26,17 +27,21 @@ class Kinds:
 
     def __init__(self, channels: Iterable[Channel] = ()) -> None:
         self._channels = tuple(channels)
+        self._found: dict[str, Found | None] = {}
         for kind in self._channels:
             if kind.pattern.startswith("user:") or kind.pattern == EVERYONE:
                 raise ValueError(f"{kind.pattern}: this channel is subscribed by the server alone")
 
     def find(self, channel: str) -> Found | None:
-        """What kind of channel this is; None when nobody declared it."""
-        for kind in self._channels:
-            values = kind.match(channel)
-            if values is not None:
-                return Found(kind, values)
-        return None
+        """What kind of channel this is; None when nobody declared it. The names that are asked for often are known."""
+        known = self._found
+        if channel in known:
+            return known[channel]
+        if len(known) >= _MOST_KNOWN:
+            known.clear()
+        matches = ((kind, kind.match(channel)) for kind in self._channels)
+        found = known[channel] = next((Found(kind, values) for kind, values in matches if values is not None), None)
+        return found
 
     def source_of(self, channel: str) -> Source | None:
         """Where a channel's publications come from, if it is durable."""

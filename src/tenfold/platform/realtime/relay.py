@@ -77,6 +77,8 @@ class RelayedBroker(MemoryBroker):
         return list(channels) if self._speaks else super().listening(channels)
 
     async def _relay(self, channels: Sequence[str], data: Raw, offset: int | None = None) -> None:
+        if not self._speaks:
+            return
         plain = msgspec.json.decode(data)
         for start in range(0, len(channels), NAMES_PER_SIGNAL):
             await self._send(channels=list(channels[start : start + NAMES_PER_SIGNAL]), data=plain, offset=offset)

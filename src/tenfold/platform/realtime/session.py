@@ -177,6 +177,10 @@ class Session:
             yield EVERYONE
         yield from self.subscriptions or ()
 
+    def listens(self, channel: str) -> bool:
+        """Whether it listens to a channel."""
+        return (self.subscriptions is not None and channel in self.subscriptions) or channel in self.channels
+
     def subscribe(self, channel: str, expires_at: float | None) -> None:
         """Note that the client listens to a channel."""
         if self.subscriptions is None:

@@ -98,7 +98,7 @@ class Connection(WSListener):
         elif isinstance(frames, list):
             frames.append(frame)
         else:
-            self._frames = [frames, frame]
+            self._frames = self._gateway.joined(frames, frame)
 
     def close(self, disconnect: Disconnect) -> None:
         """Close after what waits to be written, or without it if the other side does not read in time."""

@@ -29,7 +29,7 @@ from tenfold.platform.realtime.gateway import answers
 from tenfold.platform.realtime.gateway.connection import Connection, pack
 from tenfold.platform.realtime.gateway.line import Line
 from tenfold.platform.realtime.lobby import Lobby
-from tenfold.platform.realtime.protocol import SUBPROTOCOL
+from tenfold.platform.realtime.protocol import SUBPROTOCOL, join_frames
 from tenfold.platform.realtime.session import Session
 from tenfold.platform.realtime.wheel import Wheel
 
@@ -37,6 +37,9 @@ log = structlog.get_logger("tenfold.gateway")
 PATH = b"/connection/websocket"
 _WRITTEN_AT_ONCE = 1000
 _ACCEPTED_AT_ONCE = 32
+_JOINED_UP_TO = (
+    4096  # bytes; more are kept apart until they are written: to copy them again and again would take longer
+)
 _TOLD_THAT_IT_IS_FULL = 128
 _TICK = 0.05
 
@@ -86,6 +89,7 @@ class Gateway:
         self._is_draining = False
         self._servers: list[asyncio.Server] = []
         self._unwritten: list[Connection] = []
+        self._joined = (b"", b"", b"")
         self._packed: tuple[bytes | list[bytes], bytearray] = (b"", pack(b""))
         self._upgrades = {wanted: _Upgrade(with_subprotocol=wanted) for wanted in (False, True)}
 
@@ -165,6 +169,14 @@ class Gateway:
         if not self._unwritten:
             self.loop.call_soon(self._write)
         self._unwritten.append(connection)
+
+    def joined(self, first: bytes, second: bytes) -> bytes | list[bytes]:
+        """Two messages for one connection in one turn. What a whole room hears one after the other is joined once."""
+        if len(first) > _JOINED_UP_TO:
+            return [first, second]
+        if first is not self._joined[0] or second is not self._joined[1]:
+            self._joined = (first, second, join_frames((first, second)))
+        return self._joined[2]
 
     def packed(self, frames: bytes | list[bytes]) -> bytearray:
         """Messages as picows writes them, once for all that they go to. What cannot be written at once it copies."""
