@@ -46,6 +46,11 @@ class Best:
     rate: float
     server_us: float
 
+    @property
+    def holds(self) -> bool:
+        """Whether everything came once, and 99 of 100 in time."""
+        return self.outcome.is_exact and self.outcome.p99 < BOUND
+
 
 @dataclass
 class Trial:
@@ -60,14 +65,19 @@ class Trial:
 
 
 def search(stage: Stage, scenario: Scenario, trial: Trial, seconds: float) -> Best | None:
-    """The highest rate of deliveries that keeps 99 of 100 within the bound, and loses and doubles none."""
+    """The highest rate of deliveries that keeps 99 of 100 within the bound, and loses and doubles none.
+
+    A rate that misses is tried once more before it counts, since others on the machine may have been the reason.
+    """
     known = trial.median(lambda best: best.rate)
     rate, step = (0.9 * known, 1.12) if known else (_FIRST, 1.5)
     low, high, best = 0.0, 0.0, None
     while not (low and high and high / low < 1.05) and rate >= _LEAST:
         found = _probe(stage, scenario, rate, seconds)
+        if not found.holds:
+            found = _probe(stage, scenario, rate, seconds)
         outcome = found.outcome
-        if outcome.is_exact and outcome.p99 < BOUND:
+        if found.holds:
             low, best = rate, found
             rate = (low + high) / 2 if high else rate * step
         else:

@@ -213,12 +213,12 @@ class Audience:
         heard: list[tuple[int, int]] = []
         is_repeated = not rest and len(stream) == len(data)
         for opcode, payload in frames:
-            if opcode == TEXT and payload != self._entry.dialect.ping:
-                for line in payload.split(b"\n"):
+            for line in payload.split(b"\n") if opcode == TEXT else (payload,):
+                if opcode == TEXT and line != self._entry.dialect.ping:
                     heard += self._read(line)
-            else:
-                self._answer(descriptor, opcode, payload)
-                is_repeated = False
+                else:
+                    self._answer(descriptor, opcode, line)
+                    is_repeated = False
         for number, due in heard:
             self._count(descriptor, number, due)
         if heard and is_repeated:
