@@ -246,9 +246,11 @@ async def test_joiners_of_one_instant_open_a_channel_once_and_one_that_gives_up_
 
     assert isinstance(results[0], asyncio.CancelledError)
     assert [len(ear.frames) for ear in ears] == [0, 1, 1, 1, 1]
+    assert list(hub.durable_topics) == [name]
     for ear in ears:
         hub.leave(ear, name)
     assert not hub.listens(name)
+    assert not hub.durable_topics
 
 
 # Ephemeral

@@ -63,7 +63,9 @@ class Hub(Realtime):
         self.kinds = kinds or Kinds()
         self.node = new_id().hex
         self.durable_epoch = durable_epoch
-        self._topics: dict[str, Topic] = {}
+        # Every channel that somebody here listens to or is about to; and those that the database numbers, once more.
+        self.topics: dict[str, Topic] = {}
+        self.durable_topics: dict[str, Topic] = {}
         self.guests = Guests(clock)
         self._unheard: set[str] | None = set()
         self._spreader = Spreader(self.guests)
@@ -149,7 +151,7 @@ class Hub(Realtime):
         """Close the connections that these users have here, or are opening, as if their tokens had ended."""
         self.guests.outdate(user_ids := list(user_ids))
         for user_id in user_ids:
-            for listener in tuple(self._topics.get(user_channel(user_id)) or ()):
+            for listener in tuple(self.topics.get(user_channel(user_id)) or ()):
                 listener.end(CONNECTION_EXPIRED)
 
     async def unsubscribe(self, user_id: UUID, channel: str) -> None:
@@ -170,7 +172,7 @@ class Hub(Realtime):
 
     def received(self, channel: str, offset: int, epoch: str, data: Raw) -> None:
         """Deliver a publication, if it is its turn; else hold or drop it."""
-        topic = self._topics.get(channel)
+        topic = self.topics.get(channel)
         if topic is None:
             return
         if offset == 0:
@@ -198,11 +200,11 @@ class Hub(Realtime):
 
     def channels(self) -> Iterable[str]:
         """Every channel that somebody here listens to."""
-        return list(self._topics)
+        return list(self.topics)
 
     def listens(self, channel: str) -> bool:
         """Whether somebody here listens to a channel."""
-        return channel in self._topics
+        return channel in self.topics
 
     # What sessions call
 
@@ -218,7 +220,7 @@ class Hub(Realtime):
         Its last step is synchronous: who awaits it directly must tell the client before giving control back to the
         event loop. Raises `Unavailable` when it cannot be found out where a durable channel stands.
         """
-        everyone = self._topics.get(EVERYONE)
+        everyone = self.topics.get(EVERYONE)
         if channel == EVERYONE and everyone is not None and not everyone.is_opening and everyone.stands_at(since):
             return Joined(everyone.epoch, everyone.offset, since is not None, ())  # all come this way: quickly
         for _ in range(3):
@@ -235,17 +237,12 @@ class Hub(Realtime):
 
     def leave(self, listener: Listener, channel: str) -> None:
         """Deliver nothing more of a channel to a listener."""
-        topic = self._topics.get(channel)
+        topic = self.topics.get(channel)
         if topic is not None and topic.remove(listener):
             self.roll.left(topic, listener)
             self._close_if_idle(topic)
 
     # What the mender and the roll call
-
-    @property
-    def topics(self) -> dict[str, Topic]:
-        """Every channel that somebody here listens to or is about to."""
-        return self._topics
 
     def feed(self, topic: Topic, publications: Iterable[Publication], upto: int) -> None:
         """Deliver what was read of a topic's past, in order; whatever is known already is skipped."""
@@ -269,7 +266,7 @@ class Hub(Realtime):
 
     def is_current(self, topic: Topic) -> bool:
         """Whether this is still the topic of its channel."""
-        return self._topics.get(topic.name) is topic
+        return self.topics.get(topic.name) is topic
 
     def note_unheard(self, channels: Iterable[str] | None) -> None:
         """These streams (None: all) lack publications; they begin anew when the broker is back."""
@@ -283,7 +280,7 @@ class Hub(Realtime):
 
     async def _topic(self, channel: str) -> Topic:
         while True:
-            topic = self._topics.get(channel)
+            topic = self.topics.get(channel)
             if topic is None:
                 return await self._open(channel)
             opening = topic.extra.opening if topic.extra is not None else None
@@ -292,7 +289,9 @@ class Hub(Realtime):
             await asyncio.shield(opening)
 
     async def _open(self, channel: str) -> Topic:
-        topic = self._topics[channel] = Topic(channel, self.kinds.source_of(channel))
+        topic = self.topics[channel] = Topic(channel, self.kinds.source_of(channel))
+        if topic.source is not None:
+            self.durable_topics[channel] = topic
         extra = topic.more()
         opening = extra.opening = asyncio.get_running_loop().create_future()
         try:
@@ -375,7 +374,8 @@ class Hub(Realtime):
 
     def _forget(self, topic: Topic) -> None:
         if self.is_current(topic):
-            del self._topics[topic.name]
+            del self.topics[topic.name]
+            self.durable_topics.pop(topic.name, None)
             self.broker.unsubscribe([topic.name])
 
     async def _send(self, signal: Signal) -> None:
@@ -388,12 +388,12 @@ class Hub(Realtime):
         if signal.channel:
             users = set(signal.user_ids)
             self.guests.close_doors(users, signal.channel)
-            for listener in self._topics.get(signal.channel) or ():
+            for listener in self.topics.get(signal.channel) or ():
                 if listener.actor is not None and listener.actor.id in users:
                     listener.expel(signal.channel)
             return
         found = self.guests.cut(signal.session_ids, signal.user_ids)
         for user_id in signal.user_ids:
-            found += self._topics.get(user_channel(user_id)) or ()
+            found += self.topics.get(user_channel(user_id)) or ()
         for listener in found:
             listener.end(FORCE_DISCONNECT)

@@ -223,7 +223,9 @@ class Mender:
     ) -> None:
         """Check a kind of channels once in a span, some of them each second; a new one within twice that span."""
         while True:
-            topics = [topic for topic in self._hub.topics.values() if (topic.source is not None) is durable]
+            # The durable ones are few: to look for them among all, every few seconds, would be most of the work.
+            durables, everything = self._hub.durable_topics.values(), self._hub.topics.values()
+            topics = list(durables) if durable else [topic for topic in everything if topic.source is None]
             span = every if durable else span_of(len(topics), every)
             steps = max(1, round(span))
             for step in range(steps):
