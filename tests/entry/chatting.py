@@ -200,6 +200,8 @@ class Device:
         finally:
             self._waiting.pop(number, None)
             self._joining.pop(number, None)
+            if not answer.cancel() and not answer.cancelled():
+                answer.exception()  # when the sending failed nobody waited for it
         if error := reply.get("error"):
             if error.get("temporary") or error["code"] in (_TEMPORARY, 1503):
                 raise ConnectionError(error["message"])
