@@ -93,6 +93,7 @@ class Generator:
         self._troubles: dict[str, int] = {}
         self._epoll = select.epoll()
         self._mark()
+        self._nap = _LONG_NAP
 
     def run(self, orders: int, answers: int) -> NoReturn:
         """Obey until the orders end."""
@@ -103,7 +104,7 @@ class Generator:
         checked = clock()
         while True:
             if not self._under_way:
-                time.sleep(self._nap)
+                time.sleep(self._nap if self._next >= self._users else _NAP)
             for descriptor, event in poll(self._wait(), _AT_ONCE):
                 if descriptor == orders:
                     self._obey(os.read(orders, 4096), answers)
@@ -124,7 +125,7 @@ class Generator:
             os._exit(0)
         for line in lines.splitlines():
             if line == b"connect":
-                self._next, self._began, self._nap = 0, time.monotonic(), _LONG_NAP
+                self._next, self._began = 0, time.monotonic()
             elif line == b"mark":
                 self._mark()
             elif line == b"report":
