@@ -206,6 +206,7 @@ async def test_what_a_room_hears_in_one_turn_is_put_together_once() -> None:
         for frame in said[2:]:
             for carried in (first, second):
                 carried.send(frame)
+        assert first._frames[1] is second._frames[1] is said[2], "long ones are not copied for each"
 
         for connection in (one, two):
             assert (await connection.recv()).encode() == b"\n".join(said)

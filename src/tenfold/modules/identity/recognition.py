@@ -36,7 +36,8 @@ class Recognition:
         """Did the key sign that? `signature` is base64url without padding, in the one spelling that it has.
 
         The private scalar is blinded anew each time (by a multiple of the order, which changes no result), since the
-        time that Python takes to multiply may depend on the numbers. The comparison takes the same time always.
+        time that Python takes to multiply may depend on the numbers. The comparison takes the same time always. What
+        is compared with (`ours`) is as secret as the key: for another R it gives the key away. It is never logged.
         """
         if len(signature) != _TEXT:
             return False

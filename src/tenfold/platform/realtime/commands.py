@@ -168,8 +168,10 @@ async def unsubscribe(session: "Session", request: ChannelRequest) -> Empty | Er
 
 async def publish(session: "Session", request: PublishRequest) -> Empty | ErrorReply:
     """Publish ephemerally what the channel's module lets one who listens there publish."""
-    actor, found = session.actor, session.lobby.kinds.find(request.channel)
-    if actor is None or found is None or found.kind.may_publish is None or not session.listens(request.channel):
+    actor, found = session.actor, None
+    if session.listens(request.channel):
+        found = session.lobby.kinds.find(request.channel)
+    if actor is None or found is None or found.kind.may_publish is None:
         return codes.PERMISSION_DENIED
     try:
         data = await found.kind.may_publish(

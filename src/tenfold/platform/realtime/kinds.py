@@ -27,21 +27,28 @@ class Kinds:
 
     def __init__(self, channels: Iterable[Channel] = ()) -> None:
         self._channels = tuple(channels)
-        self._found: dict[str, Found | None] = {}
+        self._found: dict[str, Found] = {}
         for kind in self._channels:
             if kind.pattern.startswith("user:") or kind.pattern == EVERYONE:
                 raise ValueError(f"{kind.pattern}: this channel is subscribed by the server alone")
 
     def find(self, channel: str) -> Found | None:
-        """What kind of channel this is; None when nobody declared it. The names that are asked for often are known."""
-        known = self._found
-        if channel in known:
-            return known[channel]
-        if len(known) >= _MOST_KNOWN:
-            known.clear()
-        matches = ((kind, kind.match(channel)) for kind in self._channels)
-        found = known[channel] = next((Found(kind, values) for kind, values in matches if values is not None), None)
-        return found
+        """What kind of channel this is; None when nobody declared it.
+
+        What was found is remembered, for names that are asked for often. What was not is forgotten: such a name may be
+        anything, and as long as a frame.
+        """
+        known = self._found.get(channel)
+        if known is not None:
+            return known
+        for kind in self._channels:
+            values = kind.match(channel)
+            if values is not None:
+                if len(self._found) >= _MOST_KNOWN:
+                    self._found.clear()
+                found = self._found[channel] = Found(kind, values)
+                return found
+        return None
 
     def source_of(self, channel: str) -> Source | None:
         """Where a channel's publications come from, if it is durable."""

@@ -179,7 +179,9 @@ class Session:
 
     def listens(self, channel: str) -> bool:
         """Whether it listens to a channel."""
-        return (self.subscriptions is not None and channel in self.subscriptions) or channel in self.channels
+        if self.subscriptions is not None and channel in self.subscriptions:
+            return True
+        return self.actor is not None and channel in (EVERYONE, user_channel(self.actor.id))
 
     def subscribe(self, channel: str, expires_at: float | None) -> None:
         """Note that the client listens to a channel."""

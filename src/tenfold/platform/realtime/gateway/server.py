@@ -37,9 +37,8 @@ log = structlog.get_logger("tenfold.gateway")
 PATH = b"/connection/websocket"
 _WRITTEN_AT_ONCE = 1000
 _ACCEPTED_AT_ONCE = 32
-_JOINED_UP_TO = (
-    4096  # bytes; more are kept apart until they are written: to copy them again and again would take longer
-)
+# Bytes. Longer messages are kept apart until they are written: a copy for each who waits would fill the memory.
+_JOINED_UP_TO = 4096
 _TOLD_THAT_IT_IS_FULL = 128
 _TICK = 0.05
 
@@ -172,7 +171,7 @@ class Gateway:
 
     def joined(self, first: bytes, second: bytes) -> bytes | list[bytes]:
         """Two messages for one connection in one turn. What a whole room hears one after the other is joined once."""
-        if len(first) > _JOINED_UP_TO:
+        if len(first) + len(second) > _JOINED_UP_TO:
             return [first, second]
         if first is not self._joined[0] or second is not self._joined[1]:
             self._joined = (first, second, join_frames((first, second)))
