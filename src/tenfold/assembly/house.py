@@ -24,6 +24,7 @@ from tenfold.assembly.ties import FeedTies
 from tenfold.kit.clock import Clock
 from tenfold.kit.refusals import CannotStart
 from tenfold.modules.chat.hints import Hints
+from tenfold.modules.chat.outgoing import Outgoing
 from tenfold.modules.chat.shapes import ChatPolicy
 from tenfold.modules.chat.ties import Ties
 from tenfold.modules.feed.shapes import FeedPolicy
@@ -125,6 +126,7 @@ class House:
         chat_policy = add(ChatPolicy, ChatPolicy(**settings.chat.model_dump()))
         add(Ties, FeedTies())
         add(Hints, Hints(self.db, self.realtime, chat_policy))
+        add(Outgoing, Outgoing(self.db, chat_policy))
         self.lobby = add(Lobby, self._lobby())
         self._keeping_up: asyncio.Task[None] | None = None
 

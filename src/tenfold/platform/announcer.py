@@ -6,7 +6,8 @@ import time
 import structlog
 
 from tenfold.platform.bus import Bus
-from tenfold.platform.db.postgres import Announcements, Tell, Write
+from tenfold.platform.db.announcements import Announcements, Tell
+from tenfold.platform.db.postgres import Write
 from tenfold.platform.jobs import JobQueue
 from tenfold.platform.jobs.worker import WAKE
 from tenfold.platform.realtime import Realtime

@@ -10,9 +10,11 @@ import msgspec
 from tenfold.kit.actors import Actor
 from tenfold.kit.clock import SetClock
 from tenfold.kit.ids import new_id
+from tenfold.modules.chat.actions.send import post_message
 from tenfold.modules.chat.hints import Hints
+from tenfold.modules.chat.outgoing import Outgoing
 from tenfold.modules.chat.queries import conversations, members
-from tenfold.modules.chat.shapes import Change, ChatPolicy
+from tenfold.modules.chat.shapes import Change, ChatPolicy, Message, MessageDraft
 from tenfold.platform.db import Announcements, Database, Write
 from tenfold.platform.realtime.hub import Hub
 from tenfold.platform.realtime.memory import MemoryBroker, MemoryPresence
@@ -47,6 +49,7 @@ class Stage:
         self.policy = ChatPolicy()
         self.live = Hub(MemoryBroker(), MemoryPresence())
         self.hints = Hints(db, self.live, self.policy)
+        self.outgoing = Outgoing(db, self.policy)
         db.clock = self.clock
         db.outbox = self.heard
 
@@ -58,6 +61,11 @@ class Stage:
     async def do(self, deed: Callable[..., Awaitable[T]], *args: Any, **named: Any) -> T:
         """Run a deed in a transaction of its own."""
         return await self.db.transact(lambda tx: deed(tx, *args, **named))
+
+    async def send(self, person: Actor, conversation_id: UUID, draft: MessageDraft) -> Message:
+        """Send as the door does: along with others, or alone."""
+        ways = {"outgoing": self.outgoing, "hints": self.hints, "policy": self.policy}
+        return await post_message(self.db, person, conversation_id, draft, **ways)
 
     async def group(self, *people: Actor) -> UUID:
         """A group whose members have come; the first is its owner."""

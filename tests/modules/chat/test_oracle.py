@@ -24,7 +24,6 @@ from tenfold.modules.chat.actions.mark import mark_read, mark_unread
 from tenfold.modules.chat.actions.membership import join, leave
 from tenfold.modules.chat.actions.react import react, unreact
 from tenfold.modules.chat.actions.replay import changes_since
-from tenfold.modules.chat.actions.send import send_message
 from tenfold.modules.chat.queries import members
 from tenfold.modules.chat.shapes import Change, MemberRow, Message, MessageDraft, MessageEdit
 from tenfold.platform.db import Database
@@ -114,9 +113,7 @@ class Play:
             await act(person, number)
 
     async def say(self, person: int, **draft: Any) -> Message:
-        deed = MessageDraft(body="x", **draft)
-        options = {"hints": self.stage.hints, "policy": self.stage.policy}
-        return await self.stage.do(send_message, self.people[person], self.id, deed, **options)
+        return await self.stage.send(self.people[person], self.id, MessageDraft(body="x", **draft))
 
     async def send(self, person: int, number: int, **draft: Any) -> None:
         name = f"name {len(self.names)}"
@@ -296,12 +293,11 @@ async def test_concurrent_writers_get_every_number_once(database: Database, writ
     stage = Stage(database)
     people = [stage.person() for _ in range(writers)]
     conversation_id = await stage.group(*people)
-    options = {"hints": stage.hints, "policy": stage.policy}
 
     async def write(person: Actor) -> list[int]:
         numbers = []
         for turn in range(6):
-            sent = await stage.do(send_message, person, conversation_id, MessageDraft(body=f"{turn}"), **options)
+            sent = await stage.send(person, conversation_id, MessageDraft(body=f"{turn}"))
             numbers.append(sent.seq)
             await stage.do(edit_message, person, conversation_id, sent.seq, edit=MessageEdit(body=f"{turn}!"))
         return numbers

@@ -17,7 +17,7 @@ from tenfold.modules.feed.shapes import FeedPolicy
 from tenfold.platform.cache import Cache
 from tenfold.platform.cache.memory import MemoryCache
 from tenfold.platform.db import Database, Write
-from tenfold.platform.db.postgres import Announcements
+from tenfold.platform.db.announcements import Announcements
 from tenfold.platform.jobs import Job
 from tenfold.platform.parts import Parts
 from tenfold.platform.realtime import Realtime

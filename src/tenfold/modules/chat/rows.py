@@ -30,6 +30,13 @@ class Sent(msgspec.Struct, frozen=True, gc=False):
     state: MemberState
 
 
+class SentAmongOthers(Sent, frozen=True, gc=False):
+    """The same of one message of several that were written by one statement."""
+
+    conversation_id: UUID
+    sent_at: datetime
+
+
 class NotSent(msgspec.Struct, frozen=True):
     """Why somebody in a conversation cannot send: not let in, not accepted, not among writers, too soon by `wait` s."""
 

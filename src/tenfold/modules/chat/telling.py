@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from tenfold.modules.chat.shapes import Change, Marker
-from tenfold.platform.db import Write
+from tenfold.platform.db import Tells, Write
 from tenfold.platform.realtime import Realtime, user_channel
 
 
@@ -51,9 +51,9 @@ def channel_of(conversation_id: UUID) -> str:
     return f"conversation:{conversation_id}"
 
 
-def tell_change(tx: Write, conversation_id: UUID, change: Change) -> None:
+def tell_change(news: Tells, conversation_id: UUID, change: Change) -> None:
     """Tell everybody who has the conversation open what a change has made of the rows that it touched."""
-    tx.tell(channel_of(conversation_id), change, offset=change.change_no)
+    news.tell(channel_of(conversation_id), change, offset=change.change_no)
 
 
 def tell_marker(tx: Write, conversation_id: UUID, marker: Marker) -> None:
@@ -61,9 +61,9 @@ def tell_marker(tx: Write, conversation_id: UUID, marker: Marker) -> None:
     tx.tell(channel_of(conversation_id), MarkerNews(marker), ephemeral=True)
 
 
-def tell_person(tx: Write, user_id: UUID, news: Hint | PlaceNews | ReadNews) -> None:
+def tell_person(told: Tells, user_id: UUID, news: Hint | PlaceNews | ReadNews) -> None:
     """Tell one person's devices."""
-    tx.tell(user_channel(user_id), news)
+    told.tell(user_channel(user_id), news)
 
 
 def end_listening(tx: Write, user_id: UUID, channel: str, live: Realtime) -> None:

@@ -9,11 +9,12 @@ When the server is gone every call raises `Unavailable` (503 with Retry-After) w
 lost.
 """
 
+from tenfold.platform.db.announcements import Announcements, Outbox, Tells
 from tenfold.platform.db.ledger import ChangedMigration, NewerDatabase
 from tenfold.platform.db.migration_files import MalformedMigration, Migration, MissingMigration, Source
 from tenfold.platform.db.migrations import MigrationFailed, Migrations, Standing, UnfinishedBackfill
-from tenfold.platform.db.postgres import Announcements, Database, Outbox, PoolSizes, Read, Taken, Write
-from tenfold.platform.db.statements import Batch, NoRow, Statement, batch, many, maybe, one, run
+from tenfold.platform.db.postgres import Database, PoolSizes, Read, Taken, Unfit, Write
+from tenfold.platform.db.statements import Batch, NoRow, Statement, batch, batch_of, many, maybe, one, run
 
 __all__ = [
     "Announcements",
@@ -34,9 +35,12 @@ __all__ = [
     "Standing",
     "Statement",
     "Taken",
+    "Tells",
     "UnfinishedBackfill",
+    "Unfit",
     "Write",
     "batch",
+    "batch_of",
     "many",
     "maybe",
     "one",

@@ -4,10 +4,10 @@ import asyncio
 import math
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 import msgspec
@@ -15,6 +15,7 @@ import structlog
 
 from tenfold.kit.clock import Clock
 from tenfold.kit.refusals import Unavailable
+from tenfold.platform.db.announcements import Announcements, Outbox
 from tenfold.platform.db.pool import Pool, is_away
 from tenfold.platform.events import Fact
 from tenfold.platform.jobs import Enqueued, Job, Priority
@@ -23,6 +24,8 @@ from tenfold.platform.observe import metrics
 T = TypeVar("T")
 Taken = asyncpg.UniqueViolationError
 """Somebody else took a unique key an instant ago: run the deed again, and it will see them."""
+Unfit = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+"""The database does not take a row: a value that it cannot hold, or a key that is taken already."""
 _log = structlog.get_logger("tenfold.db")
 _TRIES = 6
 # A migration that changed a statement's result while the statement was prepared costs a second run, too.
@@ -38,38 +41,6 @@ class PoolSizes:
     wait: timedelta = timedelta(seconds=5)
     read_timeout: timedelta = timedelta(seconds=5)
     write_timeout: timedelta = timedelta(seconds=10)
-
-
-class Tell(NamedTuple):
-    """A live message: numbered by the channel's stream, by the database (`offset`), or not at all."""
-
-    channel: str
-    data: Any
-    offset: int | None = None
-    ephemeral: bool = False
-
-
-@dataclass(slots=True)
-class Announcements:
-    """What a transaction wants known: facts and jobs leave with its commit, the rest right after it."""
-
-    facts: list[Fact] = field(default_factory=list)
-    jobs: list[Enqueued] = field(default_factory=list)
-    signals: list[tuple[str, Any]] = field(default_factory=list)
-    tells: list["Tell"] = field(default_factory=list)
-    callbacks: list[Callable[[], None]] = field(default_factory=list)
-
-
-class Outbox(Protocol):
-    """Where announcements go: `write` inside the transaction, `deliver` after its commit."""
-
-    async def write(self, tx: "Write", announcements: Announcements) -> None:
-        """Make them part of the transaction."""
-        ...
-
-    async def deliver(self, announcements: Announcements) -> None:
-        """Tell whoever listens now. What fails here is logged: the transaction has been committed."""
-        ...
 
 
 class Read:
@@ -119,13 +90,11 @@ class Write(Read):
 
         `offset` is the number that this transaction gave it in a durable channel; what is `ephemeral` has none.
         """
-        if ephemeral and offset is not None:
-            raise ValueError("what is ephemeral has no offset")
-        self.announcements.tells.append(Tell(channel, data, offset, ephemeral))
+        self.announcements.tell(channel, data, offset=offset, ephemeral=ephemeral)
 
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Call something in this process right after the commit; never when the transaction fails."""
-        self.announcements.callbacks.append(callback)
+        self.announcements.on_commit(callback)
 
 
 class Connection(asyncpg.Connection):
@@ -216,6 +185,22 @@ class Database:
                     raise Unavailable("Too many others change the same thing.", retry_after=1) from conflict
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter
         raise AssertionError("unreachable")
+
+    async def announce(self, announcements: Announcements) -> None:
+        """Tell the world what is committed, so what fails here fails nobody; it is logged.
+
+        Transactions do it at their end; only a deed that was committed along with those of others does it for itself.
+        """
+        for callback in announcements.callbacks:
+            try:
+                callback()
+            except Exception:
+                _log.exception("a callback after a commit failed", callback=repr(callback))
+        if self.outbox is not None:
+            try:
+                await self.outbox.deliver(announcements)
+            except Exception:
+                _log.exception("announcements after a commit were not delivered")
 
     def _pool(self, name: str, size: int, timeout: timedelta, *, read_only: bool) -> Pool:
         settings = {
@@ -325,7 +310,7 @@ class Writing:
             if failure is not None and is_away(failure):
                 raise _unavailable(committing=committing) from failure
         if error is None:
-            await self._announce()
+            await self._database.announce(self._tx.announcements)
 
     async def _write_announcements(self) -> None:
         outbox, wanted = self._database.outbox, self._tx.announcements
@@ -338,20 +323,6 @@ class Writing:
         except BaseException as error:
             await _ended(self._transaction, type(error), error, error.__traceback__)
             raise
-
-    async def _announce(self) -> None:
-        """Tell the world. The transaction is committed, so what fails here fails nobody; it is logged."""
-        announcements = self._tx.announcements
-        for callback in announcements.callbacks:
-            try:
-                callback()
-            except Exception:
-                _log.exception("a callback after a commit failed", callback=repr(callback))
-        if self._database.outbox is not None:
-            try:
-                await self._database.outbox.deliver(announcements)
-            except Exception:
-                _log.exception("announcements after a commit were not delivered")
 
 
 class _Gone:

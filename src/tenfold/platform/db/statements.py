@@ -142,20 +142,29 @@ def run(sql: str) -> Statement[int]:
     return Statement(sql, None, _run)
 
 
-class Batch(Statement[int]):
+class Batch(Statement[R]):
     """A statement over many rows at once: each field of the rows' Struct becomes an array parameter of that name.
 
-    insert_likes = batch(Like, "insert into likes select * from unnest(:user_id::uuid[], :post_id::uuid[])")
+    insert_likes = batch("insert into likes select * from unnest(:user_id::uuid[], :post_id::uuid[])")
     """
 
-    async def each(self, tx: Reads, rows: Sequence[msgspec.Struct], /, **params: object) -> int:
+    async def each(self, tx: Reads, rows: Sequence[msgspec.Struct], /, **params: object) -> R:
         """Run it over the rows; an empty sequence touches nothing and asks nothing of the database."""
         if not rows:
-            return 0
+            return self._nothing
         columns = {field: [getattr(row, field) for row in rows] for field in rows[0].__struct_fields__}
         return await self(tx, **columns, **params)
 
+    @property
+    def _nothing(self) -> Any:
+        return 0 if self._fetch is _run else []
 
-def batch(sql: str) -> Batch:
-    """Declare a statement that takes a list of Structs as parallel arrays (see `Batch`)."""
+
+def batch(sql: str) -> Batch[int]:
+    """Declare a statement that takes a list of Structs as parallel arrays (see `Batch`): how many rows it touched."""
     return Batch(sql, None, _run)
+
+
+def batch_of(shape: type[T], sql: str) -> Batch[list[T]]:
+    """The same for one that answers with a list of rows."""
+    return Batch(sql, shape, _many)

@@ -1,5 +1,6 @@
-"""Send a message: one statement, and the news of it. The same client id twice is one message, told again."""
+"""Send a message: one statement, for it or for several, and the news of it. The same client id twice is one message."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,24 +12,32 @@ from tenfold.modules.chat import rules
 from tenfold.modules.chat.actions.membership import accept
 from tenfold.modules.chat.errors import ConversationNotFound, MessageNotFound
 from tenfold.modules.chat.hints import Hints
+from tenfold.modules.chat.outgoing import Letter, Outgoing
 from tenfold.modules.chat.queries import messages, reach, send
 from tenfold.modules.chat.rows import Sent
 from tenfold.modules.chat.shapes import Change, ChatPolicy, Message, MessageDraft
 from tenfold.modules.chat.telling import Hint, tell_change, tell_person
-from tenfold.platform.db import Database, Taken, Write
+from tenfold.platform.db import Announcements, Database, Taken, Tells, Write
 
 
 async def post_message(
-    db: Database, actor: Actor, conversation_id: UUID, draft: MessageDraft, *, hints: Hints, policy: ChatPolicy
+    db: Database,
+    actor: Actor,
+    conversation_id: UUID,
+    draft: MessageDraft,
+    *,
+    outgoing: Outgoing,
+    hints: Hints,
+    policy: ChatPolicy,
 ) -> Message:
     """Send a message in a transaction of its own; answers when it is durable.
 
-    What most messages are, a member's plain text, costs one round trip; whatever else there is to know about a message
-    that this did not write is found out after it. Two requests with one client id at the same instant meet in the key
-    that keeps it single: the later one finds the message of the first when it looks again.
+    What most messages are, a member's plain text, shares a round trip and a commit with others; whatever else there is
+    to know about a message that was not written so is found out after it. Two requests with one client id at the same
+    instant meet in the key that keeps it single: the later one finds the message of the first when it looks again.
     """
     if not _is_linked(draft):
-        message = await _send_alone(db, actor, conversation_id, draft, hints=hints, policy=policy)
+        message = await _send_along(db, actor, conversation_id, draft, outgoing=outgoing, hints=hints)
         if message is not None:
             return message
 
@@ -41,25 +50,20 @@ async def post_message(
         return await db.transact(deed)
 
 
-async def _send_alone(
-    db: Database, actor: Actor, conversation_id: UUID, draft: MessageDraft, *, hints: Hints, policy: ChatPolicy
+async def _send_along(
+    db: Database, actor: Actor, conversation_id: UUID, draft: MessageDraft, *, outgoing: Outgoing, hints: Hints
 ) -> Message | None:
-    """Send by one statement that is its own transaction. None when it wrote nothing, for whatever reason."""
-    written = _columns(draft)
-    asked = {"conversation_id": conversation_id, "sender_id": actor.id, "request_messages": policy.request_messages}
-
-    async def deed(tx: Write) -> Message | None:
-        sent = await send.send_alone(tx, now=tx.now, **asked, **written)
-        if sent is None:
-            return None
-        message = _sent_message(tx, actor, conversation_id, draft, sent=sent, body=written["body"])
-        await _tell(tx, message, sent, hints=hints, actor=actor)
-        return message
-
-    try:
-        return await db.transact(deed, single=True)
-    except Taken:
+    """Send with whatever else is sent just now. None when it was not written, for whatever reason."""
+    body = _body_of(draft)
+    attachments = msgspec.json.encode(draft.attachments).decode() if draft.attachments else None
+    sent = await outgoing.write(Letter(conversation_id, actor.id, draft.client_msg_id, body, attachments))
+    if sent is None:
         return None
+    message = _sent_message(actor, conversation_id, draft, sent=sent, body=body, now=sent.sent_at)
+    news = Announcements()
+    _tell(news, message, sent, hints=hints)
+    await db.announce(news)
+    return message
 
 
 async def send_message(
@@ -82,15 +86,20 @@ async def send_message(
     if sent is None:
         await _refuse(tx, actor, conversation_id, policy)
         raise MessageNotFound
-    message = _sent_message(tx, actor, conversation_id, draft, sent=sent, body=written["body"])
-    await _tell(tx, message, sent, hints=hints, actor=actor)
+    message = _sent_message(actor, conversation_id, draft, sent=sent, body=written["body"], now=tx.now)
+    root = None
+    if message.thread_root is not None:
+        root = await messages.find_message(
+            tx, conversation_id=conversation_id, seq=message.thread_root, user_id=actor.id
+        )
+    _tell(tx, message, sent, root=root, hints=hints)
     if sent.state == "invited":
         await accept(tx, actor, conversation_id)
     return message
 
 
 def _sent_message(
-    tx: Write, actor: Actor, conversation_id: UUID, draft: MessageDraft, *, sent: Sent, body: str
+    actor: Actor, conversation_id: UUID, draft: MessageDraft, *, sent: Sent, body: str, now: datetime
 ) -> Message:
     return Message(
         conversation_id=conversation_id,
@@ -98,7 +107,7 @@ def _sent_message(
         sender_id=actor.id,
         kind="text",
         body=body,
-        created_at=tx.now,
+        created_at=now,
         change_no=sent.last_change,
         client_msg_id=draft.client_msg_id,
         attachments=draft.attachments or None,
@@ -108,12 +117,16 @@ def _sent_message(
     )
 
 
-def _columns(draft: MessageDraft) -> dict[str, Any]:
+def _body_of(draft: MessageDraft) -> str:
     body = rules.tidy(draft.body, "body.body")
     if not body and not draft.attachments:
         raise Invalid("body.body", "says nothing, and nothing is attached")
+    return body
+
+
+def _columns(draft: MessageDraft) -> dict[str, Any]:
     attachments = msgspec.to_builtins(draft.attachments) if draft.attachments else None
-    return {"client_msg_id": draft.client_msg_id, "body": body, "attachments": attachments}
+    return {"client_msg_id": draft.client_msg_id, "body": _body_of(draft), "attachments": attachments}
 
 
 def _is_linked(draft: MessageDraft) -> bool:
@@ -153,19 +166,14 @@ async def _refuse(tx: Write, actor: Actor, conversation_id: UUID, policy: ChatPo
     rules.refuse_to_send(why)
 
 
-async def _tell(tx: Write, message: Message, sent: Sent, *, hints: Hints, actor: Actor) -> None:
+def _tell(news: Tells, message: Message, sent: Sent, *, hints: Hints, root: Message | None = None) -> None:
     conversation_id = message.conversation_id
-    touched = [message]
-    if message.thread_root is not None:
-        root = await messages.find_message(
-            tx, conversation_id=conversation_id, seq=message.thread_root, user_id=actor.id
-        )
-        touched += [root] if root is not None else []
-    tell_change(tx, conversation_id, Change(change_no=message.change_no, messages=touched))
+    touched = [message] if root is None else [message, root]
+    tell_change(news, conversation_id, Change(change_no=message.change_no, messages=touched))
     if sent.kind == "direct":
         hint = Hint(conversation_id, message.seq)
         for person in (sent.one_id, sent.other_id):
             if person is not None:
-                tell_person(tx, person, hint)
+                tell_person(news, person, hint)
     elif sent.kind == "group":
-        tx.on_commit(lambda: hints.changed(conversation_id, message.seq))
+        news.on_commit(lambda: hints.changed(conversation_id, message.seq))

@@ -18,6 +18,7 @@ from tenfold.modules.chat.errors import (
     TooSoon,
 )
 from tenfold.modules.chat.hints import Hints
+from tenfold.modules.chat.outgoing import Outgoing
 from tenfold.modules.chat.people import cards_of
 from tenfold.modules.chat.queries import messages
 from tenfold.modules.chat.shapes import (
@@ -44,10 +45,17 @@ Around = Annotated[Seq, msgspec.Meta(description="Messages before and after this
     refuses=[ConversationNotFound, MessageNotFound, OnlyAdminsWriteHere, RequestIsWaiting, TooSoon],
 )
 async def send_message(
-    actor: Actor, conversation_id: UUID, data: MessageDraft, *, db: Database, hints: Hints, policy: ChatPolicy
+    actor: Actor,
+    conversation_id: UUID,
+    data: MessageDraft,
+    *,
+    db: Database,
+    outgoing: Outgoing,
+    hints: Hints,
+    policy: ChatPolicy,
 ) -> Message:
     """Send a message. The answer comes when it is stored; the same `client_msg_id` again gets the same message."""
-    return await send.post_message(db, actor, conversation_id, data, hints=hints, policy=policy)
+    return await send.post_message(db, actor, conversation_id, data, outgoing=outgoing, hints=hints, policy=policy)
 
 
 @door.get("/conversations/{conversation_id:uuid}/messages", limit="read", refuses=[ConversationNotFound])

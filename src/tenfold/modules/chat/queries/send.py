@@ -1,41 +1,53 @@
 """Sending: one statement that checks, numbers, writes and marks; and why it did not, should it not have."""
 
 from tenfold.modules.chat.queries.fragments import sql
-from tenfold.modules.chat.rows import NotSent, Sent
+from tenfold.modules.chat.rows import NotSent, Sent, SentAmongOthers
 from tenfold.modules.chat.shapes import Message
-from tenfold.platform.db import maybe
+from tenfold.platform.db import batch_of, maybe
 
 # The sender's own row is locked first, then the conversation's, as everywhere in chat: what they say is in the order in
 # which they say it, slow mode cannot be outrun by sending twice at once, and who is removed meanwhile is not heard.
 # Until a stranger's request is accepted it holds few messages: a direct conversation has one member then. Without a row
-# in the answer nothing was written. {more} are the parts that few messages have.
+# in the answer nothing was written. `me` is the sender's row with what is to be sent.
+_IS_ALLOWED = """
+       (me.state = 'joined' or c.kind = 'direct') and not c.is_blocked
+       and (c.kind <> 'direct' or c.member_count = 2 or me.state = 'invited' or c.last_seq < :request_messages)
+       and (me.role <> 'member' or c.posting = 'members'
+            and (c.slow_mode_seconds = 0 or me.last_sent_at is null
+                 or me.last_sent_at + c.slow_mode_seconds * interval '1 second' <= :now))
+       and not exists (select from messages known where known.conversation_id = me.conversation_id
+                          and known.sender_id = me.user_id and known.client_msg_id = me.client_msg_id)
+       and (c.archived_seq = 0
+            or not exists (select from archived_sends known where known.conversation_id = me.conversation_id
+                              and known.sender_id = me.user_id and known.client_msg_id = me.client_msg_id))"""
+
+_MARKED = """
+    update members
+       set read_seq = conv.last_seq, shown_seq = conv.last_seq, delivered_seq = conv.last_seq,
+           sent_seq = conv.last_seq, last_sent_at = :now, is_marked_unread = false
+      from conv where members.conversation_id = conv.conversation_id and members.user_id = conv.user_id"""
+
+
+def _filled(text: str, **parts: str) -> str:
+    for name, part in {"allowed": _IS_ALLOWED, "marked": _MARKED, **parts}.items():
+        text = text.replace(f"{{{name}}}", part)
+    return text
+
+
+# {checks}, {columns}, {values} and {more} are what few messages have.
 _SEND = """
 with me as materialized (
-    select state, role, last_sent_at from members
+    select conversation_id, user_id, state, role, last_sent_at, :client_msg_id::text as client_msg_id from members
      where conversation_id = :conversation_id and user_id = :sender_id and state in ('joined', 'invited')
        for update
 ), conv as (
     update conversations c
        set last_seq = c.last_seq + 1, last_change = c.last_change + 1, last_message_at = :now
       from me
-     where c.conversation_id = :conversation_id
-       and (me.state = 'joined' or c.kind = 'direct') and not c.is_blocked
-       and (c.kind <> 'direct' or c.member_count = 2 or me.state = 'invited' or c.last_seq < :request_messages)
-       and (me.role <> 'member' or c.posting = 'members'
-            and (c.slow_mode_seconds = 0 or me.last_sent_at is null
-                 or me.last_sent_at + c.slow_mode_seconds * interval '1 second' <= :now))
-       and not exists (select from messages known where known.conversation_id = :conversation_id
-                          and known.sender_id = :sender_id and known.client_msg_id = :client_msg_id)
-       and (c.archived_seq = 0
-            or not exists (select from archived_sends known where known.conversation_id = :conversation_id
-                              and known.sender_id = :sender_id and known.client_msg_id = :client_msg_id))
+     where c.conversation_id = :conversation_id and {allowed}
        {checks}
-    returning c.last_seq, c.last_change, c.kind, c.one_id, c.other_id
-), marked as (
-    update members
-       set read_seq = conv.last_seq, shown_seq = conv.last_seq, delivered_seq = conv.last_seq,
-           sent_seq = conv.last_seq, last_sent_at = :now, is_marked_unread = false
-      from conv where members.conversation_id = :conversation_id and members.user_id = :sender_id
+    returning c.conversation_id, me.user_id, c.last_seq, c.last_change, c.kind, c.one_id, c.other_id
+), marked as ({marked}
 ), written as (
     insert into messages (conversation_id, seq, sender_id, client_msg_id, body, attachments, created_at, change_no
                           {columns})
@@ -44,30 +56,56 @@ with me as materialized (
 ){more}
 select conv.last_seq, conv.last_change, conv.kind, conv.one_id, conv.other_id, me.state from conv, me"""
 
-_PLAIN = _SEND.replace("{columns}", "").replace("{values}", "").replace("{more}", "")
+send_plain = maybe(Sent, _filled(_SEND, checks="", columns="", values="", more=""))
 
-send_plain = maybe(Sent, _PLAIN.replace("{checks}", ""))
-
-# The same as a transaction of its own: nothing but telling may have to follow, as accepting would.
-send_alone = maybe(Sent, _PLAIN.replace("{checks}", "and me.state = 'joined'"))
+# Messages of several conversations, one each, in one statement that is its own transaction: nothing but telling may
+# have to follow, as accepting would. Rows that others hold are left alone, so that nobody waits for what a stranger
+# does in another conversation, and two such statements never wait for each other.
+send_together = batch_of(
+    SentAmongOthers,
+    _filled(
+        """
+with letter as materialized (
+    select * from unnest(:conversation_id::uuid[], :sender_id::uuid[], :client_msg_id::text[], :body::text[],
+                         :attachments::text[])
+               as letter (conversation_id, user_id, client_msg_id, body, attachments)
+), me as materialized (
+    select letter.*, mine.state, mine.role, mine.last_sent_at
+      from letter join members mine using (conversation_id, user_id)
+     where mine.state = 'joined'
+       for update of mine skip locked
+), place as materialized (
+    select me.* from me join conversations c on c.conversation_id = me.conversation_id
+     where {allowed}
+       for update of c skip locked
+), conv as (
+    update conversations c
+       set last_seq = c.last_seq + 1, last_change = c.last_change + 1, last_message_at = :now
+      from place where c.conversation_id = place.conversation_id
+    returning c.last_seq, c.last_change, c.kind, c.one_id, c.other_id, place.*
+), marked as ({marked}
+), written as (
+    insert into messages (conversation_id, seq, sender_id, client_msg_id, body, attachments, created_at, change_no)
+    select conversation_id, last_seq, user_id, client_msg_id, body, attachments::jsonb, :now, last_change from conv
+)
+select last_seq, last_change, kind, one_id, other_id, state, conversation_id, :now::timestamptz from conv"""
+    ),
+)
 
 # What is answered must be there, and the root of a thread must not be an answer in another.
 send_linked = maybe(
     Sent,
-    _SEND.replace(
-        "{checks}",
-        """and (:reply_to::bigint is null or exists (
+    _filled(
+        _SEND,
+        checks="""and (:reply_to::bigint is null or exists (
                 select from messages quoted where quoted.conversation_id = :conversation_id
                    and quoted.seq = :reply_to and quoted.deleted_at is null))
        and (:thread_root::bigint is null or exists (
                 select from messages root where root.conversation_id = :conversation_id
                    and root.seq = :thread_root and root.thread_root is null and root.deleted_at is null))""",
-    )
-    .replace("{columns}", ", mentions, reply_to, thread_root")
-    .replace("{values}", ", :mentions::uuid[], :reply_to::bigint, :thread_root::bigint")
-    .replace(
-        "{more}",
-        """, named as (
+        columns=", mentions, reply_to, thread_root",
+        values=", :mentions::uuid[], :reply_to::bigint, :thread_root::bigint",
+        more=""", named as (
     insert into mentions (conversation_id, user_id, seq)
     select :conversation_id, person.user_id, conv.last_seq
       from conv cross join members person

@@ -104,7 +104,7 @@ delete_factor = run(
 
 delete_recovery_codes = run("delete from recovery_codes where user_id = :user_id")
 
-insert_recovery_codes: Batch = batch(
+insert_recovery_codes: Batch[int] = batch(
     "insert into recovery_codes (user_id, code_hash) select :user_id::uuid, unnest(:code_hash::bytea[])"
 )
 
