@@ -12,6 +12,7 @@ from prometheus_client import generate_latest
 
 from tenfold.assembly import MODULES
 from tenfold.entry.connect import house_of
+from tenfold.entry.serve import settle
 from tenfold.kit.actors import Actor
 from tenfold.platform.module import Module
 from tenfold.platform.observe import metrics
@@ -43,6 +44,7 @@ async def main() -> None:
     listener.setblocking(False)
     async with house_of(with_secrets(load()), migrate=True, modules=(*MODULES, module), alone=True) as house:
         gateway = house.gateway(_CAPACITY, lambda: generate_latest(metrics.registry))
+        settle()
         await gateway.open(listener)
         await asyncio.get_running_loop().create_future()
 

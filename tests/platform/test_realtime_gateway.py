@@ -157,7 +157,8 @@ async def test_nothing_of_the_handshake_is_kept() -> None:
 
         request = carried._transport.request
         assert request.method is request.path is request.version is request.headers is None
-        assert carried._work is carried._inbox is carried._parts is carried._frames is None
+        assert not carried._is_at_work
+        assert carried._inbox is carried._parts is carried._frames is None
 
 
 async def test_commands_wait_their_turn() -> None:

@@ -20,6 +20,7 @@ from tenfold.platform.realtime.codes import Disconnect, ErrorReply
 from tenfold.platform.realtime.guests import Arrival
 from tenfold.platform.realtime.lobby import Authenticated, Permit
 from tenfold.platform.realtime.protocol import (
+    DONE,
     NOTHING,
     REJECT_UNRECOVERED,
     ChannelRequest,
@@ -33,7 +34,6 @@ from tenfold.platform.realtime.protocol import (
     HistoryResult,
     PresenceResult,
     PresenceStatsResult,
-    Publication,
     PublishRequest,
     RefreshResult,
     StreamPosition,
@@ -41,6 +41,7 @@ from tenfold.platform.realtime.protocol import (
     SubscribeResult,
     TokenRequest,
     encode_data,
+    news_of,
 )
 from tenfold.platform.realtime.topics import Joined
 
@@ -163,7 +164,7 @@ async def unsubscribe(session: "Session", request: ChannelRequest) -> Empty | Er
     if session.actor is not None and request.channel in (EVERYONE, user_channel(session.actor.id)):
         return codes.PERMISSION_DENIED
     session.unsubscribe(request.channel)
-    return Empty()
+    return DONE
 
 
 async def publish(session: "Session", request: PublishRequest) -> Empty | ErrorReply:
@@ -181,9 +182,9 @@ async def publish(session: "Session", request: PublishRequest) -> Empty | ErrorR
         return _error_of(refusal)
     if data is None:
         return codes.PERMISSION_DENIED
-    publication = Publication(data=encode_data(data), info=ClientInfo(user=str(actor.id), client=session.id))
-    await session.lobby.hub.say([request.channel], encode_data({"pub": publication}))
-    return Empty()
+    news = news_of(encode_data(data), ClientInfo(user=str(actor.id), client=session.id))
+    await session.lobby.hub.say((request.channel,), news)
+    return DONE
 
 
 async def history(session: "Session", request: HistoryRequest) -> HistoryResult | ErrorReply:

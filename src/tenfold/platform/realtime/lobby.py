@@ -119,6 +119,9 @@ class Lobby:
         self.call = call
         self.subscription_of = subscription_of
         self.rules = rules or SessionRules()
+        # What a command adds to the debt of its connection, in seconds, and how much of that is a burst.
+        self.debt_each = 1 / self.rules.commands_per_second
+        self.burst = self.rules.command_burst * self.debt_each
         self.monotonic = monotonic
         self.version = version
         self.kinds = Kinds(channels)

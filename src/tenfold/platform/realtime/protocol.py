@@ -119,6 +119,9 @@ class Empty(_Frame, frozen=True):
     """A message that says all by its name."""
 
 
+DONE = Empty()
+
+
 class Command(_Frame, frozen=True):
     """What a client says: exactly one request and the number its reply will carry, or nothing at all (a pong)."""
 
@@ -299,9 +302,10 @@ def encode_push(channel: str, publication: Publication) -> bytes:
     return _encoder.encode(Reply(push=Push(channel=channel, pub=publication)))
 
 
-def news_of(data: Raw) -> Raw:
+def news_of(data: Raw, publisher: ClientInfo | None = None) -> Raw:
     """The push that brings a publication without an offset, without its channel."""
-    return Raw(b'{"pub":{"data":' + bytes(data) + b"}}")
+    info = b"" if publisher is None else b',"info":' + _encoder.encode(publisher)
+    return Raw(b'{"pub":{"data":' + bytes(data) + info + b"}}")
 
 
 def encode_news(channel: str, news: Raw) -> bytes:

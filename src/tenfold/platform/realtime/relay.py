@@ -60,32 +60,31 @@ class RelayedBroker(MemoryBroker):
     async def publish(self, channels: Sequence[str], data: Raw) -> None:
         """Publish here and elsewhere; only here while the bus is away."""
         await super().publish(channels, data)
-        await self._relay(channels, data)
+        if self._speaks:
+            await self._relay(channels, data)
 
     async def route(self, channels: Sequence[str], data: Raw, *, offset: int = 0) -> None:
         """Deliver here and elsewhere; only here while the bus is away."""
         await super().route(channels, data, offset=offset)
-        await self._relay(channels, data, offset)
+        if self._speaks:
+            await self._relay(channels, data, offset)
 
     async def signal(self, data: Raw) -> None:
         """Say something to every hub here, and in all other processes."""
         await super().signal(data)
-        await self._send(said=msgspec.json.decode(data))
+        if self._speaks:
+            await self._send(said=msgspec.json.decode(data))
 
     def listening(self, channels: Iterable[str]) -> list[str]:
         """All of them, if there may be others: this process does not know who listens there."""
         return list(channels) if self._speaks else super().listening(channels)
 
     async def _relay(self, channels: Sequence[str], data: Raw, offset: int | None = None) -> None:
-        if not self._speaks:
-            return
         plain = msgspec.json.decode(data)
         for start in range(0, len(channels), NAMES_PER_SIGNAL):
             await self._send(channels=list(channels[start : start + NAMES_PER_SIGNAL]), data=plain, offset=offset)
 
     async def _send(self, **content: Any) -> None:
-        if not self._speaks:
-            return
         relayed = _Relayed(self._origin, self._has_missed, **content)
         try:
             await self._bus.send(TOPIC, msgspec.to_builtins(relayed))

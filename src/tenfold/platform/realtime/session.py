@@ -139,10 +139,11 @@ class Session:
         """Pass a publication on."""
         if self.is_over:
             return
-        if self._held is None:
+        held = self._held
+        if held is None:
             self._wire.send(frame)
         else:
-            self._held.append(frame)
+            held.append(frame)
 
     def lose(self, channel: str) -> None:
         """Publications were lost: have the client come back to the channel, and recover or be told that it cannot."""
@@ -251,9 +252,11 @@ class Session:
         if not self.is_over and answer is not None and command.id:
             outcome: dict[str, Any] = {"error" if isinstance(answer, ErrorReply) else methods[0]: answer}
             self._wire.send(encode(Reply(id=command.id, **outcome)))
-        held, self._held = self._held, None
-        for frame in (*heard, *(held or ())):
-            self.deliver(frame)
+        if heard or self._held:
+            held, self._held = self._held, None
+            for frame in (*heard, *(held or ())):
+                self.deliver(frame)
+        self._held = None
 
     def _leave(self) -> None:
         self.is_over = True
@@ -270,12 +273,12 @@ class Session:
 
     def _is_within_limit(self) -> bool:
         """Count a command (GCRA, in seconds of debt): past the burst it is refused, past two bursts it is the end."""
-        rules, now = self.lobby.rules, self.lobby.monotonic()
-        burst = rules.command_burst / rules.commands_per_second
-        self._debt = max(self._debt, now) + 1 / rules.commands_per_second
-        if self._debt - now > 2 * burst:
+        lobby = self.lobby
+        now = lobby.monotonic()
+        debt = self._debt = (self._debt if self._debt > now else now) + lobby.debt_each
+        if debt - now > 2 * lobby.burst:
             self.end(codes.TOO_MANY_REQUESTS)
-        return self._debt - now <= burst
+        return debt - now <= lobby.burst
 
     def _user_is_within_limit(self) -> bool:
         """Count a command of whoever is connected, over all connections to this process."""

@@ -3,9 +3,7 @@
 It holds no task while nothing waits, no timer, and nothing of the handshake but the client's address.
 """
 
-import asyncio
 from collections import deque
-from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSProtocolError, WSTransport, WSUpgradeRequest
@@ -32,10 +30,10 @@ class Connection(WSListener):
         "_frames",
         "_gateway",
         "_inbox",
+        "_is_at_work",
         "_is_choked",
         "_parts",
         "_transport",
-        "_work",
         "address",
         "has_entered",
         "session",
@@ -51,7 +49,7 @@ class Connection(WSListener):
         self._inbox: deque[bytes] | None = None
         self._parts: bytearray | None = None
         self._is_choked = False
-        self._work: asyncio.Task[None] | None = None
+        self._is_at_work = False
 
     # What picows calls
 
@@ -91,21 +89,26 @@ class Connection(WSListener):
 
     def send(self, frame: bytes) -> None:
         """Write a message at the end of this turn of the loop, in one piece with what else there is by then."""
-        frames = self._frames
+        frames, gateway = self._frames, self._gateway
         if frames is None:
             self._frames = frame
-            self._gateway.write_soon(self)
+            if gateway.unwritten:
+                gateway.unwritten.append(self)
+            else:
+                gateway.write_soon(self)
         elif isinstance(frames, list):
             frames.append(frame)
         else:
-            self._frames = self._gateway.joined(frames, frame)
+            self._frames = gateway.joined(frames, frame)
 
     def close(self, disconnect: Disconnect) -> None:
         """Close after what waits to be written, or without it if the other side does not read in time."""
-        transport = self._transport
+        transport, frames = self._transport, self._frames
         if transport is None:
             return
-        self._write(transport)
+        self._frames = None
+        if frames is not None:
+            transport.send_reuse_external_bytearray(_TEXT, self._gateway.packed(frames), HEADER)
         transport.send_close(disconnect.code, disconnect.reason)  # type: ignore[arg-type] - any code of the protocol
         self._gateway.loop.call_later(self._gateway.rules.close_timeout, self.cut)
 
@@ -116,14 +119,14 @@ class Connection(WSListener):
 
         What counts is what waited before, so one message of any size passes: else a long recovery could never end.
         """
-        transport, session = self._transport, self.session
-        if transport is None or session is None or self._frames is None:
+        transport, frames = self._transport, self._frames
+        if transport is None or frames is None:
             return
-        if self._is_choked and waiting(transport) > self._gateway.rules.queue_size:
-            self._frames = None
-            session.end(SLOW)
+        self._frames = None
+        if self._is_choked and self.session is not None and waiting(transport) > self._gateway.rules.queue_size:
+            self.session.end(SLOW)
         else:
-            self._write(transport)
+            transport.send_reuse_external_bytearray(_TEXT, self._gateway.packed(frames), HEADER)
 
     def cut(self) -> None:
         """End the connection without another word, if it is still there."""
@@ -135,11 +138,6 @@ class Connection(WSListener):
         session, self.session, self._transport, self._frames, self._inbox = self.session, None, None, None, None
         if session is not None:
             session.lost()
-
-    def _write(self, transport: WSTransport) -> None:
-        frames, self._frames = self._frames, None
-        if frames is not None:
-            transport.send_reuse_external_bytearray(_TEXT, self._gateway.packed(frames), HEADER)
 
     def _take_part(self, frame: WSFrame) -> None:
         is_first = frame.msg_type != _CONTINUATION
@@ -158,12 +156,13 @@ class Connection(WSListener):
         session = self.session
         if session is None:
             return
-        if self._work is not None and message != PING:
+        if self._is_at_work and message != PING:
             self._wait_in_line(message)
             return
         work = session.receive(message)
         if work is not None:
-            self._work = self._gateway.loop.create_task(self._obey(work))
+            self._is_at_work = True
+            self._gateway.works.do(work, self._go_on)
 
     def _wait_in_line(self, message: bytes) -> None:
         inbox = self._inbox
@@ -173,15 +172,15 @@ class Connection(WSListener):
         if len(inbox) == _MOST_WAITING and self._transport is not None:
             self._transport.underlying_transport.pause_reading()
 
-    async def _obey(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-            while self._inbox and self.session is not None:
-                more = self.session.receive(self._inbox.popleft())
-                if more is not None:
-                    await more
-        finally:
-            self._work = self._inbox = None
+    def _go_on(self) -> None:
+        """A message is done: take the next in line."""
+        self._is_at_work = False
+        if self._inbox is None:
+            return
+        while self._inbox and not self._is_at_work:
+            self._take(self._inbox.popleft())
+        if not self._is_at_work:
+            self._inbox = None
             if self._transport is not None:
                 self._transport.underlying_transport.resume_reading()
 

@@ -28,6 +28,7 @@ from tenfold.platform.realtime.codes import SHUTDOWN
 from tenfold.platform.realtime.gateway import answers
 from tenfold.platform.realtime.gateway.connection import Connection, pack
 from tenfold.platform.realtime.gateway.line import Line
+from tenfold.platform.realtime.gateway.works import Works
 from tenfold.platform.realtime.lobby import Lobby
 from tenfold.platform.realtime.protocol import SUBPROTOCOL, join_frames
 from tenfold.platform.realtime.session import Session
@@ -69,6 +70,7 @@ class Gateway:
 
     loop: asyncio.AbstractEventLoop
     """The loop that it answers on, kept: to ask which one runs is a system call in Python 3.11."""
+    works: Works
 
     def __init__(
         self,
@@ -87,7 +89,8 @@ class Gateway:
         self._accepted = 0
         self._is_draining = False
         self._servers: list[asyncio.Server] = []
-        self._unwritten: list[Connection] = []
+        # Who has something to write at the end of this turn of the loop.
+        self.unwritten: list[Connection] = []
         self._joined = (b"", b"", b"")
         self._packed: tuple[bytes | list[bytes], bytearray] = (b"", pack(b""))
         self._upgrades = {wanted: _Upgrade(with_subprotocol=wanted) for wanted in (False, True)}
@@ -109,6 +112,7 @@ class Gateway:
         for a whole turn, and what they all ask of Redis would go there one by one: so there are several.
         """
         self.loop = asyncio.get_running_loop()
+        self.works = Works(self.loop)
         while len(self._servers) < _ACCEPTED_AT_ONCE:
             descriptor = listener.dup() if self._servers else listener
             server = await self.loop.create_server(self._accept, sock=descriptor, backlog=self.rules.backlog)
@@ -164,10 +168,9 @@ class Gateway:
         return session
 
     def write_soon(self, connection: Connection) -> None:
-        """Have a connection write at the end of this turn of the loop."""
-        if not self._unwritten:
-            self.loop.call_soon(self._write)
-        self._unwritten.append(connection)
+        """Have a connection, the first one, write at the end of this turn of the loop."""
+        self.loop.call_soon(self._write)
+        self.unwritten.append(connection)
 
     def joined(self, first: bytes, second: bytes) -> bytes | list[bytes]:
         """Two messages for one connection in one turn. What a whole room hears one after the other is joined once."""
@@ -229,12 +232,12 @@ class Gateway:
 
     def _write(self) -> None:
         """Write for whoever has something; for very many in turns, so that others are read in between."""
-        connections = self._unwritten
+        connections = self.unwritten
         if len(connections) > _WRITTEN_AT_ONCE:
-            connections, self._unwritten = connections[:_WRITTEN_AT_ONCE], connections[_WRITTEN_AT_ONCE:]
+            connections, self.unwritten = connections[:_WRITTEN_AT_ONCE], connections[_WRITTEN_AT_ONCE:]
             self.loop.call_soon(self._write)
         else:
-            self._unwritten = []
+            self.unwritten = []
         for connection in connections:
             connection.flush()
 
