@@ -85,6 +85,23 @@ async def test_a_work_that_waits_holds_up_nobody() -> None:
     assert done[-2:] == ["waited", "first"]
 
 
+async def test_those_that_wait_do_so_together() -> None:
+    """What a crowd asks of a server in one turn must be able to go there in one piece: all begin in two turns."""
+    works, begun, gate = Works(asyncio.get_running_loop()), list[int](), asyncio.Event()
+
+    async def waits(number: int) -> None:
+        begun.append(number)
+        await gate.wait()
+
+    for number in range(100):
+        works.do(waits(number), lambda: None)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert begun == list(range(100))
+    gate.set()
+    await asyncio.sleep(0)
+
+
 async def test_a_work_is_in_one_task_from_beginning_to_end() -> None:
     """So a timeout that it sets cuts off its own waiting, and nobody else's."""
     works, done, gate = Works(asyncio.get_running_loop()), list[object](), asyncio.Event()

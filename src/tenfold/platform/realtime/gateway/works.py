@@ -1,11 +1,11 @@
-"""Works: the coroutines of a gateway's commands, many of them done by one task.
+"""Works: the coroutines of a gateway's commands, those of one turn of the loop done by one task while none waits.
 
-Most commands never wait, and a task for each would cost more than many of them.
+A message that is published does not wait, and a task for it would cost a good part of what it costs itself.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from typing import Any
 
@@ -13,51 +13,50 @@ import structlog
 
 log = structlog.get_logger("tenfold.gateway")
 Work = Coroutine[Any, Any, None]
+Done = Callable[[], None]
 
 
 class Works:
-    """Does works one after the other, in a task that stays with the first that waits; the others go on in another.
+    """Does works one after the other in one task, until one waits: with that the task stays.
 
-    So each work is in one task from its beginning to its end (`asyncio.timeout` and the like depend on that), and has a
+    Each of the others then gets a task of its own: they probably wait as well, and should do so together. So each work is in one task from its beginning to its end (`asyncio.timeout` and the like depend on that), and has a
     context of its own, as if the task were made for it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: deque[tuple[Work, Callable[[], None]]] = deque()
+        self._waiting: deque[tuple[Work, Done]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_driven = False
 
-    def do(self, work: Work, done: Callable[[], None]) -> None:
+    def do(self, work: Work, done: Done) -> None:
         """Do a work, from the next turn of the loop on, and call `done` at its end, whatever that is."""
         self._waiting.append((work, done))
-        if not self._is_driven:
-            self._drive_on()
+        if len(self._waiting) == 1:
+            self._start(self._drive())
 
-    def _drive_on(self) -> None:
-        self._is_driven = True
-        task = self._loop.create_task(self._drive())
+    def _start(self, work: Work) -> None:
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _drive(self) -> None:
-        rest: _Rest | None = None
+        works, self._waiting = self._waiting, deque()
+        rest: Work | None = None
         try:
-            while rest is None and self._waiting:
-                rest = _begin(*self._waiting.popleft())
+            while rest is None and works:
+                rest = _begin(*works.popleft())
         finally:
-            self._is_driven = False
-            if self._waiting:
-                self._drive_on()
+            for work, done in works:
+                self._start(_ended(work, done))
         if rest is not None:
-            await rest.ended()
+            await rest
 
 
-def _begin(work: Work, done: Callable[[], None]) -> "_Rest | None":
+def _begin(work: Work, done: Done) -> Work | None:
     """Do a work until it ends or waits; what is left of it, if anything."""
     context = copy_context()
     try:
-        return _Rest(context, work, context.run(work.send, None), done)
+        return _ended(_Rest(context, work, context.run(work.send, None)), done)
     except (StopIteration, asyncio.CancelledError):
         pass
     except Exception:
@@ -66,25 +65,25 @@ def _begin(work: Work, done: Callable[[], None]) -> "_Rest | None":
     return None
 
 
+async def _ended(work: Awaitable[None], done: Done) -> None:
+    """Do a work to its end."""
+    try:
+        await work
+    except Exception:
+        log.exception("gateway.command_failed")
+    finally:
+        done()
+
+
 class _Rest:
     """What is left of a work that waits for what it `asked`."""
 
-    __slots__ = ("_asked", "_context", "_done", "_work")
+    __slots__ = ("_asked", "_context", "_work")
 
-    def __init__(self, context: Context, work: Work, asked: Any, done: Callable[[], None]) -> None:
+    def __init__(self, context: Context, work: Work, asked: Any) -> None:
         self._context = context
         self._work = work
         self._asked = asked
-        self._done = done
-
-    async def ended(self) -> None:
-        """Do it to its end."""
-        try:
-            await self
-        except Exception:
-            log.exception("gateway.command_failed")
-        finally:
-            self._done()
 
     def __await__(self) -> Generator[Any, Any, None]:
         run, work, asked = self._context.run, self._work, self._asked
