@@ -19,8 +19,9 @@ Done = Callable[[], None]
 class Works:
     """Does works one after the other in one task, until one waits: with that the task stays.
 
-    Each of the others then gets a task of its own: they probably wait as well, and should do so together. So each work is in one task from its beginning to its end (`asyncio.timeout` and the like depend on that), and has a
-    context of its own, as if the task were made for it.
+    Each of the others then gets a task of its own: they probably wait as well, and should do so together. So each work
+    is in one task from its beginning to its end (`asyncio.timeout` and the like depend on that), and has a context of
+    its own, as if the task were made for it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
