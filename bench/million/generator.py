@@ -182,9 +182,10 @@ class Generator:
         self._who[descriptor] = user
         self._stage[descriptor] = _OPENING
         self._under_way[descriptor] = now
+        self._upgrade(descriptor)
+        # Nearly every connection stands at once here; who is told so could have written already.
+        stands = self._stage[descriptor] != _OPENING
         self._epoll.register(descriptor, select.EPOLLIN if stands else select.EPOLLIN | select.EPOLLOUT)
-        if stands:
-            self._upgrade(descriptor)
 
     def _opened(self, descriptor: int) -> None:
         self._epoll.modify(descriptor, select.EPOLLIN)
@@ -193,6 +194,8 @@ class Generator:
     def _upgrade(self, descriptor: int) -> None:
         try:
             os.write(descriptor, messages.UPGRADE)
+        except BlockingIOError:
+            return
         except OSError as error:
             self._lost(descriptor, f"upgrade: {error.strerror}")
             return

@@ -5,13 +5,13 @@ the busier the process, the less a message costs.
 """
 
 import asyncio
-from collections import deque
-from typing import NamedTuple
+from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
 import msgspec
 
-from tenfold.kit.refusals import Unavailable
+from tenfold.kit.gatherer import Gatherer
+from tenfold.kit.locks import KeyedLock
 from tenfold.modules.chat.queries.send import send_together
 from tenfold.modules.chat.rows import SentAmongOthers
 from tenfold.modules.chat.shapes import ChatPolicy
@@ -31,109 +31,43 @@ class Letter(msgspec.Struct, frozen=True, gc=False):
     attachments: str | None
 
 
-class _Waiting(NamedTuple):
-    letter: Letter
-    answer: "asyncio.Future[SentAmongOthers | None]"
-    until: float
-
-    def resolve(self, sent: SentAmongOthers | None) -> None:
-        """Answer, if its sender still waits."""
-        if not self.answer.done():
-            self.answer.set_result(sent)
-
-    def fail(self, error: Exception) -> None:
-        """Raise, if its sender still waits."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
-
-
 class Outgoing:
-    """One per process. A conversation has one message in the statements under way; the next in it waits its turn."""
+    """One per process."""
 
     def __init__(self, db: Database, policy: ChatPolicy) -> None:
         self._db = db
         self._request_messages = policy.request_messages
-        self._patience = db.sizes.wait.total_seconds()
-        self._ready: deque[_Waiting] = deque()
-        self._behind: dict[UUID, deque[_Waiting]] = {}
-        self._is_called = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._turns = KeyedLock[UUID]()
+        self._letters: Gatherer[Letter, SentAmongOthers | None] = Gatherer(
+            self._write_together, most=_MOST, at_once=_UNDER_WAY
+        )
 
-    async def write(self, letter: Letter) -> SentAmongOthers | None:
-        """Write a message; answers when it is durable, and leaves telling of it to the caller.
+    def turn(self, conversation_id: UUID) -> AbstractAsyncContextManager[None]:
+        """A block in which nobody else in this process sends into a conversation.
+
+        So messages are written in the order in which they were sent, whatever way each must go, and a conversation that
+        somebody holds takes one connection at most. Raises `Unavailable` for whom it does not become free in the time
+        in which a connection must.
+        """
+        return self._turns.hold(conversation_id, self._db.sizes.wait.total_seconds())
+
+    def write(self, letter: Letter) -> "asyncio.Future[SentAmongOthers | None]":
+        """Write a message in one's turn; answers when it is durable, and leaves telling of it to the caller.
 
         None when it was not written, for whatever reason: its sender may not, it was written before, or somebody else
-        is just writing in the conversation. Alone, in a transaction of its own, it finds out why. Raises `Unavailable`
-        when its turn does not come in the time in which a connection must come free.
+        is just writing in the conversation. Alone, in a transaction of its own, it finds out why. Who stops waiting
+        for the answer does not stop the message.
         """
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(letter, loop.create_future(), loop.time() + self._patience)
-        behind = self._behind.get(letter.conversation_id)
-        if behind is None:
-            self._behind[letter.conversation_id] = deque()
-            self._ready.append(waiting)
-            self._call()
-        else:
-            behind.append(waiting)
-        return await waiting.answer
+        return self._letters.ask(letter)
 
-    def _call(self) -> None:
-        """Begin at the end of this turn of the loop: whoever sends in it comes along."""
-        if not self._is_called and len(self._tasks) < _UNDER_WAY:
-            self._is_called = True
-            asyncio.get_running_loop().call_soon(self._begin)
-
-    def _begin(self) -> None:
-        self._is_called = False
-        loop = asyncio.get_running_loop()
-        batch: list[_Waiting] = []
-        while self._ready and len(batch) < _MOST:
-            waiting = self._ready.popleft()
-            if waiting.until < loop.time():
-                waiting.fail(Unavailable("The message was not written in time.", retry_after=1))
-                self._next(waiting.letter.conversation_id)
-            else:
-                batch.append(waiting)
-        if batch:
-            task = loop.create_task(self._send(batch))
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
-        if self._ready:
-            self._call()
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if self._ready:
-            self._call()
-
-    async def _send(self, batch: list[_Waiting]) -> None:
-        try:
-            written = await self._written([waiting.letter for waiting in batch])
-            for waiting in batch:
-                waiting.resolve(written.get(waiting.letter.conversation_id))
-        except Exception as error:
-            for waiting in batch:
-                waiting.fail(error)
-        finally:
-            for waiting in batch:
-                waiting.answer.cancel()
-                self._next(waiting.letter.conversation_id)
-
-    async def _written(self, letters: list[Letter]) -> dict[UUID, SentAmongOthers]:
-        """What was written, by conversation; nothing when one of them spoilt it for all, so that each is sent alone."""
+    async def _write_together(self, letters: list[Letter]) -> list[SentAmongOthers | None]:
+        """What became of each; nothing was written when one of them spoilt it for all, so that each goes alone."""
 
         async def deed(tx: Write) -> list[SentAmongOthers]:
             return await send_together.each(tx, letters, now=tx.now, request_messages=self._request_messages)
 
         try:
-            return {sent.conversation_id: sent for sent in await self._db.transact(deed, single=True)}
+            written = {sent.conversation_id: sent for sent in await self._db.transact(deed, single=True)}
         except Unfit:
-            return {}
-
-    def _next(self, conversation_id: UUID) -> None:
-        """Let the next message of a conversation come, if there is one."""
-        behind = self._behind[conversation_id]
-        if behind:
-            self._ready.append(behind.popleft())
-        else:
-            del self._behind[conversation_id]
+            return [None] * len(letters)
+        return [written.pop(letter.conversation_id, None) for letter in letters]

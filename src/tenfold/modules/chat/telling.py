@@ -68,13 +68,14 @@ def tell_person(told: Tells, user_id: UUID, news: Hint | PlaceNews | ReadNews) -
 
 def end_listening(tx: Write, user_id: UUID, channel: str, live: Realtime) -> None:
     """Close a channel on every screen of one person, as soon as what ends their right to it holds."""
-    tx.on_commit(lambda: _later(live.unsubscribe(user_id, channel)))
+    tx.on_commit(lambda: later(live.unsubscribe(user_id, channel)))
 
 
-def _later(awaitable: Coroutine[Any, Any, None]) -> None:
+def later(awaitable: Coroutine[Any, Any, Any]) -> None:
+    """Tell something when nobody waits for it."""
     task = asyncio.create_task(awaitable)
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
 
 
-_tasks: set[asyncio.Task[None]] = set()
+_tasks: set[asyncio.Task[Any]] = set()

@@ -19,7 +19,7 @@ from tenfold.kit.refusals import Unavailable
 from tenfold.platform.realtime.broker import Broker, History, Receiver, Unreached
 from tenfold.platform.realtime.protocol import Publication, StreamPosition
 from tenfold.platform.realtime.redis_scripts import BEGIN_ANEW, HISTORY, POSITIONS, PUBLISH, ROUTE
-from tenfold.platform.redis import Gatherer, Redis, Refused, Word, partition_of, spread
+from tenfold.platform.redis import Redis, Refused, Word, gathering, partition_of, spread
 
 STREAM_LIFE = timedelta(days=1)
 """How long a stream without publications is known; while somebody listens, its life begins anew now and then."""
@@ -44,8 +44,8 @@ class RedisBroker(Broker):
         self._receiver: Receiver | None = None
         self._origin = secrets.token_bytes(8)
         # By group, so that in a cluster a master that is gone fails nobody but those who ask for its channels.
-        self._subscribing = [Gatherer(functools.partial(self._subscribe_group, group)) for group in redis.groups()]
-        self._entering = [Gatherer(functools.partial(self._enter_group, group)) for group in redis.groups()]
+        self._subscribing = [gathering(functools.partial(self._subscribe_group, group)) for group in redis.groups()]
+        self._entering = [gathering(functools.partial(self._enter_group, group)) for group in redis.groups()]
         self._parting: set[str] = set()
         self._parted: set[str] = set()
         self._part_timer: asyncio.TimerHandle | None = None
@@ -113,7 +113,7 @@ class RedisBroker(Broker):
         """Subscribe; what many callers want in one instant is one command per group."""
         self._parting.difference_update(channels)
         if len(channels) == 1:
-            await self._subscribing[self._group_of(channels[0])].ask(channels[0])
+            await self._subscribing[self._redis.group_of_name(channels[0])].ask(channels[0])
         elif channels:
             await self._subscribe_all(channels)
 
@@ -130,14 +130,14 @@ class RedisBroker(Broker):
     async def enter(self, channel: str) -> StreamPosition:
         """Subscribe and ask where the stream stands; what many callers want in one instant is one round trip."""
         self._parting.discard(channel)
-        return await self._entering[self._group_of(channel)].ask(channel)
+        return await self._entering[self._redis.group_of_name(channel)].ask(channel)
 
     async def history(
         self, channel: str, since: StreamPosition | None = None, *, limit: int = -1, reverse: bool = False
     ) -> History:
         """What is kept of a stream, in one step with where it stands."""
         args = (_new_epoch(), self._life, since.offset if since else -1, max(limit, -1), int(reverse))
-        group = self._group_of(channel)
+        group = self._redis.group_of_name(channel)
         place, kept, first, items = await self._redis.call(group, HISTORY, self._keys(channel), args)
         position = _position(place)
         start = position.offset - kept
@@ -172,12 +172,12 @@ class RedisBroker(Broker):
     def _channel(self, name: str) -> str:
         return self._redis.key(partition_of(name), name)
 
+    def _stream(self, name: str) -> str:
+        return self._redis.key(partition_of(name), f"s:{name}")
+
     def _keys(self, name: str) -> tuple[str, str]:
         partition = partition_of(name)
         return self._redis.key(partition, f"s:{name}"), self._redis.key(partition, f"h:{name}")
-
-    def _group_of(self, name: str) -> int:
-        return self._redis.group_of(partition_of(name))
 
     async def _reach(
         self, channels: Sequence[str], work: Callable[[int, Sequence[str]], Awaitable[Sequence[None]]]
@@ -217,7 +217,7 @@ class RedisBroker(Broker):
     def _where(self, names: Sequence[str]) -> tuple[list[str], tuple[Word, ...]]:
         """What the script of positions is called with."""
         refresh = int(random.random() * _REFRESH_ONE_IN < 1)  # noqa: S311 - no secret
-        return [self._keys(name)[0] for name in names], (_new_epoch(), self._life, refresh)
+        return [self._stream(name) for name in names], (_new_epoch(), self._life, refresh)
 
     async def _renew(self, group: int, names: Sequence[str]) -> Sequence[None]:
         keys = [key for name in names for key in self._keys(name)]
@@ -229,7 +229,7 @@ class RedisBroker(Broker):
         groups: dict[int, list[str]] = {}
         for name in self._parting:
             if self._receiver is None or not self._receiver.listens(name):
-                groups.setdefault(self._group_of(name), []).append(name)
+                groups.setdefault(self._redis.group_of_name(name), []).append(name)
         self._parting.clear()
         for group, names in groups.items():
             self._parted.update(names)
@@ -289,7 +289,7 @@ class RedisBroker(Broker):
         if self._redis.group_of(0) in groups or _SIGNALS in torn:
             await self._redis.subscribe(self._redis.group_of(0), [self._signals])
         wanted = self._receiver.channels() if self._receiver is not None else ()
-        names = [n for n in wanted if n in torn or self._group_of(n) in groups]
+        names = [n for n in wanted if n in torn or self._redis.group_of_name(n) in groups]
         await self._subscribe_all(names)
 
 

@@ -28,7 +28,7 @@ from tenfold.platform.realtime.redis_scripts import (
     SET_LAST_ACTIVE,
     SWEEP,
 )
-from tenfold.platform.redis import PARTITIONS, Gatherer, Redis, partition_of, spread
+from tenfold.platform.redis import PARTITIONS, Redis, gathering, partition_of, spread
 
 REMEMBERED = timedelta(days=30)
 _SWEPT_AT_ONCE = 50
@@ -44,8 +44,8 @@ class RedisPresence(Presence):
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._lease = int(LEASE.total_seconds() * 1000)
-        self._entering: Gatherer[Entry, None] = Gatherer(self._enter_all)
-        self._leaving: Gatherer[Entry, None] = Gatherer(self._leave_all)
+        self._entering = gathering(self._enter_all)
+        self._leaving = gathering(self._leave_all)
 
     async def enter(self, entries: Sequence[Entry]) -> None:
         """Write entries."""

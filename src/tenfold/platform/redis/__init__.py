@@ -8,19 +8,18 @@ from tenfold.platform.redis.address import Address
 from tenfold.platform.redis.client import PARTITIONS, Redis, partition_of
 from tenfold.platform.redis.cluster import RedisCluster
 from tenfold.platform.redis.connection import Refused, Word
-from tenfold.platform.redis.gatherer import Gatherer
 from tenfold.platform.redis.scripts import Script
-from tenfold.platform.redis.spread import spread
+from tenfold.platform.redis.spread import gathering, spread
 
 __all__ = [
     "PARTITIONS",
     "Address",
-    "Gatherer",
     "Redis",
     "RedisCluster",
     "Refused",
     "Script",
     "Word",
+    "gathering",
     "partition_of",
     "spread",
 ]

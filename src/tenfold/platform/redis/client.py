@@ -58,6 +58,10 @@ class Redis:
         """The group of a partition: here they are all one."""
         return 0
 
+    def group_of_name(self, name: str) -> int:
+        """The group of a channel."""
+        return 0
+
     def groups(self) -> Iterable[int]:
         """Every group there is."""
         return (0,)

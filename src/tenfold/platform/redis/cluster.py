@@ -13,7 +13,7 @@ import structlog
 
 from tenfold.kit.refusals import Unavailable
 from tenfold.platform.redis.address import Address
-from tenfold.platform.redis.client import PARTITIONS, Redis
+from tenfold.platform.redis.client import PARTITIONS, Redis, partition_of
 from tenfold.platform.redis.connection import Connection, Refused
 from tenfold.platform.redis.link import Link
 
@@ -40,6 +40,10 @@ class RedisCluster(Redis):
     def group_of(self, partition: int) -> int:
         """A partition is one slot, and so one group."""
         return partition
+
+    def group_of_name(self, name: str) -> int:
+        """The partition of a channel is its group."""
+        return partition_of(name)
 
     def slot_of(self, partition: int) -> int:
         """The slot of a partition."""

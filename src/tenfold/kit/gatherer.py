@@ -8,20 +8,18 @@ from tenfold.kit.refusals import Unavailable
 
 A = TypeVar("A")
 B = TypeVar("B")
-_AT_ONCE = 4
-MOST = 250
-"""Items in one call: a script blocks Redis while it runs, so none takes longer than a few milliseconds."""
 
 
 class Gatherer(Generic[A, B]):
-    """Asks for what comes in one turn of the event loop, and, when four calls are under way, for what comes meanwhile.
+    """Asks for what comes in one turn of the loop together, and for what comes while `at_once` calls are under way.
 
-    `work` answers each of a list, in its order; what it raises is raised to every one of its askers.
+    `work` answers each of a list of at most `most`, in its order; what it raises is raised to every one of its askers.
     """
 
-    def __init__(self, work: Callable[[list[A]], Awaitable[Sequence[B]]], *, most: int = MOST) -> None:
+    def __init__(self, work: Callable[[list[A]], Awaitable[Sequence[B]]], *, most: int, at_once: int) -> None:
         self._work = work
         self._most = most
+        self._at_once = at_once
         self._waiting: list[tuple[A, asyncio.Future[B]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._under_way = 0
@@ -32,7 +30,7 @@ class Gatherer(Generic[A, B]):
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[B] = loop.create_future()
         self._waiting.append((what, answer))
-        if not self._is_due and self._under_way < _AT_ONCE:
+        if not self._is_due and self._under_way < self._at_once:
             self._is_due = True
             loop.call_soon(self._begin)
         return answer
