@@ -175,7 +175,7 @@ class Generator:
     def _attempt(self, user: int, now: float) -> None:
         self._row[ATTEMPTS] += 1
         try:
-            descriptor, stands = begin(self._share.address, self._share.first + user)
+            descriptor, _ = begin(self._share.address, self._share.first + user)
         except OSError as error:
             self._failed(user, f"connect: {error.strerror}")
             return
@@ -183,9 +183,11 @@ class Generator:
         self._stage[descriptor] = _OPENING
         self._under_way[descriptor] = now
         self._upgrade(descriptor)
-        # Nearly every connection stands at once here; who is told so could have written already.
-        stands = self._stage[descriptor] != _OPENING
-        self._epoll.register(descriptor, select.EPOLLIN if stands else select.EPOLLIN | select.EPOLLOUT)
+        # On this machine nearly every connection stands by now; the others are told when they do.
+        if self._stage[descriptor] == _UPGRADING:
+            self._epoll.register(descriptor, select.EPOLLIN)
+        elif self._stage[descriptor] == _OPENING:
+            self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLOUT)
 
     def _opened(self, descriptor: int) -> None:
         self._epoll.modify(descriptor, select.EPOLLIN)

@@ -71,6 +71,7 @@ class Gateway:
     loop: asyncio.AbstractEventLoop
     """The loop that it answers on, kept: to ask which one runs is a system call in Python 3.11."""
     works: Works
+    family: int
 
     def __init__(
         self,
@@ -113,6 +114,7 @@ class Gateway:
         """
         self.loop = asyncio.get_running_loop()
         self.works = Works(self.loop)
+        self.family = listener.family
         while len(self._servers) < _ACCEPTED_AT_ONCE:
             descriptor = listener.dup() if self._servers else listener
             server = await self.loop.create_server(self._accept, sock=descriptor, backlog=self.rules.backlog)
@@ -273,7 +275,7 @@ class _Protocol(WSProtocol):
         """A client has connected."""
         line = Line(transport)
         # Many come from one address, that of a proxy for one: they share its text.
-        self._connection.address = sys.intern(line.peer_address())
+        self._connection.address = sys.intern(line.peer_address(self._gateway.family))
         super().connection_made(line)
 
     def connection_lost(self, exc: Exception | None) -> None:
