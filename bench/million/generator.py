@@ -37,7 +37,6 @@ _AT_ONCE = 4096  # events
 # are only pings to see, which have time.
 _NAP, _LONG_NAP = 0.02, 0.25
 _PATIENCE = 30.0  # seconds that an attempt may take
-_LATE = 3.0  # seconds: while one has taken so long no other is begun, or what is under way would only grow stale
 _AGAIN = (0.1, 2.0)  # seconds within which a client that lost its connection comes back, drawn evenly
 _IDLE, _OPENING, _UPGRADING, _JOINING, _LIVE = range(5)
 (
@@ -154,7 +153,7 @@ class Generator:
 
     def _wait(self) -> float:
         if self._next < self._users and len(self._under_way) < self._share.at_a_time:
-            return 0.002
+            return 0.002 if self._share.rate else 0.0
         if self._due and len(self._under_way) < self._share.again_at_a_time:
             return min(1.0, max(0.0, self._due[0][0] - time.monotonic()))
         return 1.0
@@ -164,8 +163,7 @@ class Generator:
             self._attempt(heapq.heappop(self._due)[1], now)
         if self._next >= self._users:
             return
-        oldest = next(iter(self._under_way.values()), now)
-        room = self._share.at_a_time - len(self._under_way) if now - oldest < _LATE else 0
+        room = self._share.at_a_time - len(self._under_way)
         if self._share.rate:
             room = min(room, int((now - self._began) * self._share.rate) - self._next)
         for user in range(self._next, min(self._users, self._next + max(0, room))):

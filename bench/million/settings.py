@@ -47,7 +47,7 @@ def options() -> Run:
     parser.add_argument("--gateways", type=int, help="processes of the gateway (as few as hold them, at least 2)")
     parser.add_argument("--generators", type=int, help="processes of the load generator (as few as hold them)")
     parser.add_argument("--rate", type=float, default=0.0, help="connects per second (0: as fast as they are answered)")
-    parser.add_argument("--in-flight", type=int, default=16_384, help="connects under way at a time (16384)")
+    parser.add_argument("--in-flight", type=int, default=8_192, help="connects under way at a time (8192)")
     parser.add_argument("--ping", type=float, help="the gateway's ping interval in seconds (120; below 100000: 25)")
     parser.add_argument("--messages", type=float, default=2_000.0, help="messages to single users per second (2000)")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long they are sent (20)")

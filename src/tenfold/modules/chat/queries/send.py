@@ -88,7 +88,8 @@ with letter as materialized (
     insert into messages (conversation_id, seq, sender_id, client_msg_id, body, attachments, created_at, change_no)
     select conversation_id, last_seq, user_id, client_msg_id, body, attachments::jsonb, :now, last_change from conv
 )
-select last_seq, last_change, kind, one_id, other_id, state, conversation_id, :now::timestamptz from conv"""
+select last_seq, last_change, kind, one_id, other_id, state, conversation_id, :now::timestamptz as sent_at
+  from conv"""
     ),
 )
 
