@@ -113,7 +113,7 @@ class Audience:
         return opened
 
     def _open(self, number: int) -> int:
-        descriptor, _ = begin(("127.0.0.1", self._entry.port), number)
+        descriptor = begin(("127.0.0.1", self._entry.port), number)
         os.set_blocking(descriptor, True)  # the upgrade is small; a connection that is being made waits here
         os.write(descriptor, self._entry.dialect.upgrade)
         os.set_blocking(descriptor, False)

@@ -173,7 +173,7 @@ class Generator:
     def _attempt(self, user: int, now: float) -> None:
         self._row[ATTEMPTS] += 1
         try:
-            descriptor, _ = begin(self._share.address, self._share.first + user)
+            descriptor = begin(self._share.address, self._share.first + user)
         except OSError as error:
             self._failed(user, f"connect: {error.strerror}")
             return

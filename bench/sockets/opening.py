@@ -14,8 +14,8 @@ def source(number: int) -> str:
     return f"127.{1 + (address >> 16)}.{address >> 8 & 255}.{address & 255}"
 
 
-def begin(address: tuple[str, int], number: int) -> tuple[int, bool]:
-    """Begin connection `number`: its descriptor, and whether it stands already. Raises OSError."""
+def begin(address: tuple[str, int], number: int) -> int:
+    """Begin connection `number`: its descriptor. Raises OSError."""
     connection = socket.socket(socket.AF_INET, _STREAM)
     try:
         connection.setsockopt(socket.IPPROTO_IP, _NO_PORT_YET, 1)
@@ -26,4 +26,4 @@ def begin(address: tuple[str, int], number: int) -> tuple[int, bool]:
     except OSError:
         connection.close()
         raise
-    return connection.detach(), state == 0
+    return connection.detach()

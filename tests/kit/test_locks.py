@@ -1,6 +1,7 @@
 """The keyed lock: one at a time for each key, in the order of asking."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from tenfold.kit.locks import KeyedLock
 from tenfold.kit.refusals import Unavailable
 
-LONG = 10.0
+LONG = timedelta(seconds=10)
 
 
 async def test_keys_do_not_wait_for_each_other() -> None:
@@ -26,7 +27,7 @@ async def test_whose_turn_does_not_come_is_refused() -> None:
     async with lock.hold("a", LONG):
         behind = asyncio.create_task(lock.acquire("a", LONG))
         with pytest.raises(Unavailable):
-            async with lock.hold("a", 0.01):
+            async with lock.hold("a", timedelta(milliseconds=10)):
                 raise AssertionError("held by two")
         assert not behind.done()
     await behind

@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from tenfold.kit.refusals import NotFound, Unavailable
-from tenfold.platform.db import Announcements, Database, PoolSizes, Read, Taken, Write, many, maybe, run
+from tenfold.platform.db import Announcements, Database, News, PoolSizes, Read, Taken, Write, many, maybe, run
 from tenfold.platform.db.embedded import Address, EmbeddedPostgres
 from tests.postgres import IN_A_HURRY, binaries
 
@@ -287,8 +287,8 @@ class Followed:
             failure, self.fails = self.fails, None
             raise failure
 
-    async def deliver(self, announcements: Announcements) -> None:
-        self.delivered.append(announcements)
+    async def deliver(self, news: News) -> None:
+        self.delivered.append(news)
         raise ConnectionError("nobody listens")
 
 

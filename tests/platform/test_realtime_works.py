@@ -152,6 +152,23 @@ async def test_each_work_has_a_context_of_its_own() -> None:
     assert name.get() == "nobody"
 
 
+async def test_what_follows_a_work_does_not_see_its_context() -> None:
+    """A connection's next message is begun at the end of the one before, with whatever else comes in that turn."""
+    works, seen = Works(asyncio.get_running_loop()), list[str]()
+
+    async def looks() -> None:
+        seen.append(name.get())
+
+    async def sets() -> None:
+        await asyncio.sleep(0)
+        name.set("ana")
+
+    for _ in range(2):
+        works.do(sets(), lambda: works.do(looks(), lambda: None))
+    await settled(seen, 2)
+    assert seen == ["nobody", "nobody"]
+
+
 @pytest.mark.parametrize("waits", [False, True])
 async def test_one_that_fails_is_logged_and_ends(waits: bool) -> None:
     """Whoever started it hears that it is over, and the others are done."""

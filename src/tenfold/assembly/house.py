@@ -126,7 +126,7 @@ class House:
         chat_policy = add(ChatPolicy, ChatPolicy(**settings.chat.model_dump()))
         add(Ties, FeedTies())
         add(Hints, Hints(self.db, self.realtime, chat_policy))
-        add(Outgoing, Outgoing(self.db, chat_policy))
+        self._outgoing = add(Outgoing, Outgoing(self.db, chat_policy))
         self.lobby = add(Lobby, self._lobby())
         self._keeping_up: asyncio.Task[None] | None = None
 
@@ -157,6 +157,7 @@ class House:
         await stop(self._keeping_up)
         await self.hub.close()
         await self.bus.close()
+        self._outgoing.close()
         await self.db.close()
         self.passwords.close()
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Hashable
+from datetime import timedelta
 from typing import Generic, TypeVar
 
 from tenfold.kit.refusals import Unavailable
@@ -20,12 +21,12 @@ class KeyedLock(Generic[K]):
         """How many keys are held."""
         return len(self._lines)
 
-    def hold(self, key: K, patience: float) -> "_Hold[K]":
-        """A block in which nobody else holds the key; raises `Unavailable` when its turn is not in so many seconds."""
+    def hold(self, key: K, patience: timedelta) -> "_Hold[K]":
+        """A block in which nobody else holds the key; raises `Unavailable` when its turn does not come in this time."""
         return _Hold(self, key, patience)
 
-    async def acquire(self, key: K, patience: float) -> None:
-        """Wait for one's turn; `release` must follow. What `hold` does."""
+    async def acquire(self, key: K, patience: timedelta) -> None:
+        """Wait for one's turn; `release` must follow."""
         line = self._lines.get(key)
         if line is None:
             self._lines[key] = deque()
@@ -33,13 +34,13 @@ class KeyedLock(Generic[K]):
         turn = asyncio.get_running_loop().create_future()
         line.append(turn)
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(patience.total_seconds()):
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():
                 self.release(key)
             if isinstance(error, TimeoutError):
-                raise Unavailable("Too many do the same at once; its turn did not come.", retry_after=1) from error
+                raise Unavailable("Too many wait for the same thing; try again.", retry_after=1) from error
             raise
 
     def release(self, key: K) -> None:
@@ -58,7 +59,7 @@ class _Hold(Generic[K]):
 
     __slots__ = ("_key", "_lock", "_patience")
 
-    def __init__(self, lock: KeyedLock[K], key: K, patience: float) -> None:
+    def __init__(self, lock: KeyedLock[K], key: K, patience: timedelta) -> None:
         self._lock = lock
         self._key = key
         self._patience = patience

@@ -6,7 +6,7 @@ import time
 import structlog
 
 from tenfold.platform.bus import Bus
-from tenfold.platform.db.announcements import Announcements, Tell
+from tenfold.platform.db.announcements import Announcements, News, Tell
 from tenfold.platform.db.postgres import Write
 from tenfold.platform.jobs import JobQueue
 from tenfold.platform.jobs.worker import WAKE
@@ -35,9 +35,9 @@ class Announcer:
         if announcements.signals:
             await self._bus.send_in(tx, announcements.signals)
 
-    async def deliver(self, announcements: Announcements) -> None:
+    async def deliver(self, news: News) -> None:
         """Publish the live messages. The deed is done by now: what goes wrong here is logged, and clients recover."""
-        for first, channels in _by_message(announcements.tells):
+        for first, channels in _by_message(news.tells):
             try:
                 if first.ephemeral:
                     await self._realtime.publish_ephemeral(channels, first.data)

@@ -15,7 +15,7 @@ from tenfold.modules.chat.hints import Hints
 from tenfold.modules.chat.outgoing import Outgoing
 from tenfold.modules.chat.queries import conversations, members
 from tenfold.modules.chat.shapes import Change, ChatPolicy, Message, MessageDraft
-from tenfold.platform.db import Announcements, Database, Write
+from tenfold.platform.db import Announcements, Database, News, Write
 from tenfold.platform.realtime.hub import Hub
 from tenfold.platform.realtime.memory import MemoryBroker, MemoryPresence
 
@@ -31,9 +31,9 @@ class Heard:
     async def write(self, tx: Write, announcements: Announcements) -> None:
         """Facts and jobs are of no interest here."""
 
-    async def deliver(self, announcements: Announcements) -> None:
+    async def deliver(self, news: News) -> None:
         """Keep the durable publications as clients get them: encoded, and numbered."""
-        for tell in announcements.tells:
+        for tell in news.tells:
             if tell.offset is not None:
                 change = msgspec.json.decode(msgspec.json.encode(tell.data), type=Change)
                 self.changes.setdefault(tell.channel, []).append((tell.offset, change))

@@ -18,7 +18,7 @@ from tenfold.modules.chat.errors import ConversationNotFound, OnlyAdminsWriteHer
 from tenfold.modules.chat.shapes import NIL, Attachment, Message, MessageDraft
 from tenfold.platform.db import Unfit
 from tenfold.platform.db.embedded import Address
-from tests.modules.chat.processes import SOON, WAITING, Process, answers, running
+from tests.modules.chat.processes import WAITING, Process, answers, running
 
 MORE_THAN_ONE_STATEMENT_TAKES = 70
 # Nothing is written until the transaction that says this has ended.
@@ -204,28 +204,52 @@ async def test_what_the_database_cannot_hold_hurts_nobody_else(stage: Process, d
     assert [stage.told(id_) for id_ in ids] == [[message] for message in sent[1:]]
 
 
-async def test_who_hangs_up_holds_up_nobody(stage: Process) -> None:
-    """A sender that is gone leaves the queue as it was; what was written for it is told all the same."""
+async def test_who_hangs_up_stops_nothing(stage: Process) -> None:
+    """A sender that is gone, wherever its message is by then: it is written and told all the same, in its order."""
     ana, bob = stage.person(), stage.person()
-    one, two = await stage.group(ana, bob), await stage.group(bob)
+    one, two, three = await stage.group(ana, bob), await stage.group(ana, bob), await stage.group(bob)
     async with stage.db.write() as tx:
         await tx.connection.execute(HALT)
-        gone = stage.begin(ana, one, "under way"), stage.begin(bob, one, "in line")
-        staying = stage.begin(ana, one), stage.begin(bob, two)
+        busy = [stage.begin(bob, three, "under way")]
         await stage.stuck()
-        for task in gone:
+        busy.append(stage.begin(bob, two, "under way"))
+        await stage.until(lambda: stage.outgoing._letters._under_way == 2)
+        gone = stage.begin(ana, one, "waits for a statement"), stage.begin(bob, one, "waits for its turn")
+        await stage.until(lambda: bool(stage.outgoing._letters._waiting))
+        for task in (*gone, busy[0]):
             task.cancel()
+        staying = stage.begin(ana, one, "stays")
 
     assert [type(answer) for answer in await answers(*gone)] == [asyncio.CancelledError] * 2
-    last, beside = await answers(*staying)
+    [last] = await answers(staying)
     stored = await stage.said(ana, one)
-    assert [message.body for message in stored] == ["under way", "x"]
+    assert [message.body for message in stored] == ["waits for a statement", "waits for its turn", "stays"]
     assert stored[-1] == last
-    assert await stage.said(bob, two) == [beside] == stage.told(two)
-    async with asyncio.timeout(SOON):
-        while not (stage.has_nothing_left() and len(stage.told(one)) == len(stored)):
-            await asyncio.sleep(0.001)
+    await stage.until(stage.has_nothing_left)
     assert stage.told(one) == stored
+    assert [message.body for message in stage.told(three)] == ["under way"]
+
+
+async def test_a_refused_sender_that_hung_up_is_not_heard_in_the_place_of_another(stage: Process) -> None:
+    """Whoever may not write and goes away as it waits leaves the next message what it is."""
+    ana, eve = stage.person(), stage.person()
+    one, two, three = await stage.group(ana, eve), await stage.group(ana), await stage.group(ana)
+    await stage.change("update members set state = 'removed' where user_id = $1", eve.id)
+    async with stage.db.write() as tx:
+        await tx.connection.execute(HALT)
+        busy = [stage.begin(ana, two)]
+        await stage.stuck()
+        busy.append(stage.begin(ana, three))
+        await stage.until(lambda: stage.outgoing._letters._under_way == 2)
+        refused = stage.begin(eve, one, "not heard")
+        await stage.until(lambda: bool(stage.outgoing._letters._waiting))
+        refused.cancel()
+        heard = stage.begin(ana, one, "heard")
+
+    [message] = await answers(heard)
+    await answers(*busy)
+    assert message.body == "heard"
+    assert await stage.said(ana, one) == [message] == stage.told(one)
 
 
 async def test_a_crowd_in_a_held_conversation_holds_up_nobody(stage: Process) -> None:
@@ -286,7 +310,8 @@ async def test_whose_turn_does_not_come_in_time_is_refused_and_the_next_is_writt
         await stage.stuck()
         stage.db.sizes = replace(patient, wait=timedelta(milliseconds=20))
         late = stage.begin(bob, one), stage.begin(ana, one), stage.begin(bob, two)
-        await asyncio.sleep(0)
+        for _ in range(3):  # now they are in line, each with its patience
+            await asyncio.sleep(0)
         stage.db.sizes = patient
         behind = stage.begin(bob, one)
         assert [type(answer) for answer in await answers(*late)] == [Unavailable] * 3

@@ -17,7 +17,7 @@ from tenfold.modules.feed.shapes import FeedPolicy
 from tenfold.platform.cache import Cache
 from tenfold.platform.cache.memory import MemoryCache
 from tenfold.platform.db import Database, Write
-from tenfold.platform.db.announcements import Announcements
+from tenfold.platform.db.announcements import Announcements, News
 from tenfold.platform.jobs import Job
 from tenfold.platform.parts import Parts
 from tenfold.platform.realtime import Realtime
@@ -45,11 +45,11 @@ class Backlog:
     async def write(self, tx: Write, announcements: Announcements) -> None:
         """Nothing is written: this process is all there is."""
 
-    async def deliver(self, announcements: Announcements) -> None:
+    async def deliver(self, news: News) -> None:
         """Keep what a transaction wanted done."""
-        for fact in announcements.facts:
+        for fact in news.facts:
             self.due += [Due(job, fact) for job in module.all_jobs() if job.fact is type(fact)]
-        self.due += [Due(wish.job, wish.payload) for wish in announcements.jobs if wish.payload is not None]
+        self.due += [Due(wish.job, wish.payload) for wish in news.jobs if wish.payload is not None]
 
 
 class Stage:

@@ -51,9 +51,9 @@ def channel_of(conversation_id: UUID) -> str:
     return f"conversation:{conversation_id}"
 
 
-def tell_change(news: Tells, conversation_id: UUID, change: Change) -> None:
+def tell_change(out: Tells, conversation_id: UUID, change: Change) -> None:
     """Tell everybody who has the conversation open what a change has made of the rows that it touched."""
-    news.tell(channel_of(conversation_id), change, offset=change.change_no)
+    out.tell(channel_of(conversation_id), change, offset=change.change_no)
 
 
 def tell_marker(tx: Write, conversation_id: UUID, marker: Marker) -> None:
@@ -61,21 +61,20 @@ def tell_marker(tx: Write, conversation_id: UUID, marker: Marker) -> None:
     tx.tell(channel_of(conversation_id), MarkerNews(marker), ephemeral=True)
 
 
-def tell_person(told: Tells, user_id: UUID, news: Hint | PlaceNews | ReadNews) -> None:
+def tell_person(out: Tells, user_id: UUID, news: Hint | PlaceNews | ReadNews) -> None:
     """Tell one person's devices."""
-    told.tell(user_channel(user_id), news)
+    out.tell(user_channel(user_id), news)
 
 
 def end_listening(tx: Write, user_id: UUID, channel: str, live: Realtime) -> None:
     """Close a channel on every screen of one person, as soon as what ends their right to it holds."""
-    tx.on_commit(lambda: later(live.unsubscribe(user_id, channel)))
+    tx.on_commit(lambda: _later(live.unsubscribe(user_id, channel)))
 
 
-def later(awaitable: Coroutine[Any, Any, Any]) -> None:
-    """Tell something when nobody waits for it."""
+def _later(awaitable: Coroutine[Any, Any, None]) -> None:
     task = asyncio.create_task(awaitable)
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
 
 
-_tasks: set[asyncio.Task[Any]] = set()
+_tasks: set[asyncio.Task[None]] = set()

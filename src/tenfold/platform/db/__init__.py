@@ -9,7 +9,7 @@ When the server is gone every call raises `Unavailable` (503 with Retry-After) w
 lost.
 """
 
-from tenfold.platform.db.announcements import Announcements, Outbox, Tells
+from tenfold.platform.db.announcements import Announcements, News, Outbox, Tells
 from tenfold.platform.db.ledger import ChangedMigration, NewerDatabase
 from tenfold.platform.db.migration_files import MalformedMigration, Migration, MissingMigration, Source
 from tenfold.platform.db.migrations import MigrationFailed, Migrations, Standing, UnfinishedBackfill
@@ -27,6 +27,7 @@ __all__ = [
     "Migrations",
     "MissingMigration",
     "NewerDatabase",
+    "News",
     "NoRow",
     "Outbox",
     "PoolSizes",

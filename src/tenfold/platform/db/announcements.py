@@ -21,7 +21,7 @@ class Tell(NamedTuple):
 
 
 class Tells(Protocol):
-    """Whatever live messages can be told through: a transaction, or the announcements of a deed that is done."""
+    """Whatever live messages can be told through: a transaction, or the news of a deed that is done."""
 
     def tell(self, channel: str, data: object, *, offset: int | None = None, ephemeral: bool = False) -> None:
         """Publish to a realtime channel right after the commit (see `platform.realtime`).
@@ -36,24 +36,30 @@ class Tells(Protocol):
 
 
 @dataclass(slots=True)
-class Announcements:
-    """What a transaction wants known: facts and jobs leave with its commit, the rest right after it."""
+class News:
+    """What is told when a deed is done: live messages, and what this process does then."""
 
-    facts: list[Fact] = field(default_factory=list)
-    jobs: list[Enqueued] = field(default_factory=list)
-    signals: list[tuple[str, Any]] = field(default_factory=list)
     tells: list[Tell] = field(default_factory=list)
     callbacks: list[Callable[[], None]] = field(default_factory=list)
 
     def tell(self, channel: str, data: object, *, offset: int | None = None, ephemeral: bool = False) -> None:
-        """Publish to a realtime channel right after the commit, as `Tells.tell` says."""
+        """Add a live message, as `Tells.tell` says."""
         if ephemeral and offset is not None:
             raise ValueError("what is ephemeral has no offset")
         self.tells.append(Tell(channel, data, offset, ephemeral))
 
     def on_commit(self, callback: Callable[[], None]) -> None:
-        """Call something in this process right after the commit."""
+        """Add a call."""
         self.callbacks.append(callback)
+
+
+@dataclass(slots=True)
+class Announcements(News):
+    """What a transaction wants known: facts, jobs and signals leave with its commit, the news right after it."""
+
+    facts: list[Fact] = field(default_factory=list)
+    jobs: list[Enqueued] = field(default_factory=list)
+    signals: list[tuple[str, Any]] = field(default_factory=list)
 
 
 class Outbox(Protocol):
@@ -63,6 +69,6 @@ class Outbox(Protocol):
         """Make them part of the transaction."""
         ...
 
-    async def deliver(self, announcements: Announcements) -> None:
+    async def deliver(self, news: News) -> None:
         """Tell whoever listens now. What fails here is logged: the transaction has been committed."""
         ...

@@ -15,7 +15,7 @@ import structlog
 
 from tenfold.kit.clock import Clock
 from tenfold.kit.refusals import Unavailable
-from tenfold.platform.db.announcements import Announcements, Outbox
+from tenfold.platform.db.announcements import Announcements, News, Outbox
 from tenfold.platform.db.pool import Pool, is_away
 from tenfold.platform.events import Fact
 from tenfold.platform.jobs import Enqueued, Job, Priority
@@ -25,7 +25,7 @@ T = TypeVar("T")
 Taken = asyncpg.UniqueViolationError
 """Somebody else took a unique key an instant ago: run the deed again, and it will see them."""
 Unfit = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
-"""The database does not take a row: a value that it cannot hold, or a key that is taken already."""
+"""The database does not take a row: a value that it cannot hold, or one against a key or another constraint."""
 _log = structlog.get_logger("tenfold.db")
 _TRIES = 6
 # A migration that changed a statement's result while the statement was prepared costs a second run, too.
@@ -186,21 +186,21 @@ class Database:
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter
         raise AssertionError("unreachable")
 
-    async def announce(self, announcements: Announcements) -> None:
+    async def announce(self, news: News) -> None:
         """Tell the world what is committed, so what fails here fails nobody; it is logged.
 
         Transactions do it at their end; only a deed that was committed along with those of others does it for itself.
         """
-        for callback in announcements.callbacks:
+        for callback in news.callbacks:
             try:
                 callback()
             except Exception:
                 _log.exception("a callback after a commit failed", callback=repr(callback))
         if self.outbox is not None:
             try:
-                await self.outbox.deliver(announcements)
+                await self.outbox.deliver(news)
             except Exception:
-                _log.exception("announcements after a commit were not delivered")
+                _log.exception("news after a commit were not delivered")
 
     def _pool(self, name: str, size: int, timeout: timedelta, *, read_only: bool) -> Pool:
         settings = {

@@ -55,7 +55,7 @@ def compile_names(sql: str) -> tuple[str, tuple[str, ...]]:
 class Statement(Generic[R]):
     """One SQL statement with its parameters' names and the shape it answers with. Call it with a transaction."""
 
-    def __init__(self, sql: str, shape: type[Any] | None, fetch: "Callable[[Statement[Any], Any, Any], Any]") -> None:
+    def __init__(self, sql: str, shape: type[Any] | None, fetch: "_Fetch") -> None:
         self.sql, self.parameters = compile_names(sql)
         self.shape = shape
         self.name = ""
@@ -89,6 +89,9 @@ class Statement(Generic[R]):
                 self._timing.observe(took)
             if took > _SLOW:
                 _log.warning("a statement was slow", statement=self.name, seconds=round(took, 3))
+
+
+_Fetch = Callable[[Statement[Any], Any, Any], Any]
 
 
 def _builder(shape: type[Any] | None) -> Callable[[asyncpg.Record], Any]:
@@ -148,23 +151,23 @@ class Batch(Statement[R]):
     insert_likes = batch("insert into likes select * from unnest(:user_id::uuid[], :post_id::uuid[])")
     """
 
+    def __init__(self, sql: str, shape: type[Any] | None, fetch: "_Fetch", *, nothing: Callable[[], R]) -> None:
+        super().__init__(sql, shape, fetch)
+        self._nothing = nothing
+
     async def each(self, tx: Reads, rows: Sequence[msgspec.Struct], /, **params: object) -> R:
         """Run it over the rows; an empty sequence touches nothing and asks nothing of the database."""
         if not rows:
-            return self._nothing
+            return self._nothing()
         columns = {field: [getattr(row, field) for row in rows] for field in rows[0].__struct_fields__}
         return await self(tx, **columns, **params)
-
-    @property
-    def _nothing(self) -> Any:
-        return 0 if self._fetch is _run else []
 
 
 def batch(sql: str) -> Batch[int]:
     """Declare a statement that takes a list of Structs as parallel arrays (see `Batch`): how many rows it touched."""
-    return Batch(sql, None, _run)
+    return Batch(sql, None, _run, nothing=int)
 
 
 def batch_of(shape: type[T], sql: str) -> Batch[list[T]]:
     """The same for one that answers with a list of rows."""
-    return Batch(sql, shape, _many)
+    return Batch(sql, shape, _many, nothing=list)

@@ -1,7 +1,5 @@
 """Send a message: one statement, for it or for several, and the news of it. The same client id twice is one message."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,10 +14,10 @@ from tenfold.modules.chat.errors import ConversationNotFound, MessageNotFound
 from tenfold.modules.chat.hints import Hints
 from tenfold.modules.chat.outgoing import Letter, Outgoing
 from tenfold.modules.chat.queries import messages, reach, send
-from tenfold.modules.chat.rows import Sent, SentAmongOthers
+from tenfold.modules.chat.rows import Sent
 from tenfold.modules.chat.shapes import Change, ChatPolicy, Message, MessageDraft
-from tenfold.modules.chat.telling import Hint, later, tell_change, tell_person
-from tenfold.platform.db import Announcements, Database, Taken, Tells, Write
+from tenfold.modules.chat.telling import Hint, tell_change, tell_person
+from tenfold.platform.db import Database, News, Taken, Tells, Write
 
 
 async def post_message(
@@ -34,56 +32,31 @@ async def post_message(
 ) -> Message:
     """Send a message in a transaction of its own; answers when it is durable.
 
-    What most messages are, a member's plain text, shares a round trip and a commit with others; whatever else there is
-    to know about a message that was not written so is found out after it. Two requests with one client id at the same
-    instant meet in the key that keeps it single: the later one finds the message of the first when it looks again.
-    """
-    async with outgoing.turn(conversation_id):
-        if not _is_linked(draft):
-            message = await _send_along(db, actor, conversation_id, draft, outgoing=outgoing, hints=hints)
-            if message is not None:
-                return message
-
-        async def deed(tx: Write) -> Message:
-            return await send_message(tx, actor, conversation_id, draft, hints=hints, policy=policy)
-
-        try:
-            return await db.transact(deed)
-        except Taken:
-            return await db.transact(deed)
-
-
-async def _send_along(
-    db: Database, actor: Actor, conversation_id: UUID, draft: MessageDraft, *, outgoing: Outgoing, hints: Hints
-) -> Message | None:
-    """Send with whatever else is sent just now. None when it was not written, for whatever reason.
-
-    What was written is told even when its sender is gone by then.
+    Who stops waiting for the answer does not stop the message. What most messages are, a member's plain text, shares a
+    round trip and a commit with others; whatever else there is to know about a message that was not written so is found
+    out after it. Two requests with one client id at the same instant meet in the key that keeps it single: the later
+    one finds the message of the first when it looks again.
     """
     body = _body_of(draft)
-    attachments = msgspec.json.encode(draft.attachments).decode() if draft.attachments else None
 
-    async def told(sent: SentAmongOthers) -> Message:
+    async def deed(tx: Write) -> Message:
+        return await send_message(tx, actor, conversation_id, draft, hints=hints, policy=policy)
+
+    async def post() -> Message:
+        async with outgoing.turn(conversation_id):
+            sent = None if _is_linked(draft) else await outgoing.write(_letter(actor, conversation_id, draft, body))
+            if sent is None:
+                try:
+                    return await db.transact(deed)
+                except Taken:
+                    return await db.transact(deed)
         message = _sent_message(actor, conversation_id, draft, sent=sent, body=body, now=sent.sent_at)
-        news = Announcements()
+        news = News()
         _tell(news, message, sent, hints=hints)
         await db.announce(news)
         return message
 
-    writing = outgoing.write(Letter(conversation_id, actor.id, draft.client_msg_id, body, attachments))
-    try:
-        sent = await asyncio.shield(writing)
-    except asyncio.CancelledError:
-        writing.add_done_callback(lambda done: _tell_later(done, told))
-        raise
-    return None if sent is None else await told(sent)
-
-
-def _tell_later(
-    written: "asyncio.Future[SentAmongOthers | None]", told: Callable[[SentAmongOthers], Coroutine[Any, Any, Message]]
-) -> None:
-    if not written.cancelled() and written.exception() is None and (sent := written.result()) is not None:
-        later(told(sent))
+    return await outgoing.see_through(post())
 
 
 async def send_message(
@@ -116,6 +89,11 @@ async def send_message(
     if sent.state == "invited":
         await accept(tx, actor, conversation_id)
     return message
+
+
+def _letter(actor: Actor, conversation_id: UUID, draft: MessageDraft, body: str) -> Letter:
+    attachments = msgspec.json.encode(draft.attachments).decode() if draft.attachments else None
+    return Letter(conversation_id, actor.id, draft.client_msg_id, body, attachments)
 
 
 def _sent_message(

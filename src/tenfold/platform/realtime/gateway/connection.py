@@ -92,7 +92,7 @@ class Connection(WSListener):
         frames, gateway = self._frames, self._gateway
         if frames is None:
             self._frames = frame
-            if gateway.unwritten:
+            if gateway.unwritten:  # then its writing is due already
                 gateway.unwritten.append(self)
             else:
                 gateway.write_soon(self)
@@ -177,12 +177,14 @@ class Connection(WSListener):
         self._is_at_work = False
         if self._inbox is None:
             return
-        while self._inbox and not self._is_at_work:
-            self._take(self._inbox.popleft())
-        if not self._is_at_work:
-            self._inbox = None
-            if self._transport is not None:
-                self._transport.underlying_transport.resume_reading()
+        try:
+            while self._inbox and not self._is_at_work:
+                self._take(self._inbox.popleft())
+        finally:
+            if not self._is_at_work:
+                self._inbox = None
+                if self._transport is not None:
+                    self._transport.underlying_transport.resume_reading()
 
 
 def pack(frames: bytes | list[bytes]) -> bytearray:

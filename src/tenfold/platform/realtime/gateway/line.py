@@ -13,11 +13,10 @@ _STREAM = int(socket.SOCK_STREAM)
 class Line:
     """A transport of uvloop's; what is not asked for here is the transport's own."""
 
-    __slots__ = ("_descriptor", "_transport")
+    __slots__ = ("_transport",)
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
-        self._descriptor = transport.get_extra_info("socket").fileno()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -26,15 +25,16 @@ class Line:
         """The descriptor, as a socket that can be asked for nothing else; nothing is known besides."""
         if name != "socket":
             return default
-        return _Descriptor(self._descriptor)
+        return _Descriptor(self._transport.get_extra_info("socket").fileno())
 
     def peer_address(self, family: int) -> str:
         """The address at the other end; empty for one that is gone already, or has none.
 
         Asked of the transport, it would cost twice as much, and the answer would be kept with the port in it.
         """
+        descriptor = self._transport.get_extra_info("socket").fileno()
         try:
-            bare = socket.SocketType(family, _STREAM, 0, self._descriptor)
+            bare = socket.SocketType(family, _STREAM, 0, descriptor)
         except OSError:
             return ""
         try:

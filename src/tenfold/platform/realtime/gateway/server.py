@@ -71,7 +71,9 @@ class Gateway:
     loop: asyncio.AbstractEventLoop
     """The loop that it answers on, kept: to ask which one runs is a system call in Python 3.11."""
     works: Works
+    """What is done for its connections."""
     family: int
+    """The family of its socket's address."""
 
     def __init__(
         self,

@@ -26,17 +26,19 @@ class Works:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        # Whoever calls `do` may be in the context of another work, whose end it is.
+        self._context = copy_context()
         self._waiting: deque[tuple[Work, Done]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def do(self, work: Work, done: Done) -> None:
-        """Do a work, from the next turn of the loop on, and call `done` at its end, whatever that is."""
+        """Do a work, from the next turn of the loop on, and call `done` at its end."""
         self._waiting.append((work, done))
         if len(self._waiting) == 1:
             self._start(self._drive())
 
     def _start(self, work: Work) -> None:
-        task = self._loop.create_task(work)
+        task = self._loop.create_task(work, context=self._context.copy())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -45,25 +47,24 @@ class Works:
         rest: Work | None = None
         try:
             while rest is None and works:
-                rest = _begin(*works.popleft())
+                rest = self._begin(*works.popleft())
         finally:
             for work, done in works:
                 self._start(_ended(work, done))
         if rest is not None:
             await rest
 
-
-def _begin(work: Work, done: Done) -> Work | None:
-    """Do a work until it ends or waits; what is left of it, if anything."""
-    context = copy_context()
-    try:
-        return _ended(_Rest(context, work, context.run(work.send, None)), done)
-    except (StopIteration, asyncio.CancelledError):
-        pass
-    except Exception:
-        log.exception("gateway.command_failed")
-    done()
-    return None
+    def _begin(self, work: Work, done: Done) -> Work | None:
+        """Do a work until it ends or waits; what is left of it, if anything."""
+        context = self._context.copy()
+        try:
+            return _ended(_Rest(context, work, context.run(work.send, None)), done)
+        except (StopIteration, asyncio.CancelledError):
+            pass
+        except Exception:
+            context.run(log.exception, "gateway.command_failed")
+        done()
+        return None
 
 
 async def _ended(work: Awaitable[None], done: Done) -> None:
@@ -99,3 +100,5 @@ class _Rest:
                 asked = run(go_on, what)
             except StopIteration:
                 return
+            finally:
+                del what  # an error refers to this frame
