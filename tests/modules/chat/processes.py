@@ -76,12 +76,6 @@ class Process(Stage):
             while not await tx.connection.fetchval(f"select exists (select {WAITING})"):
                 await asyncio.sleep(0.001)
 
-    @staticmethod
-    async def until(condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(SOON):
-            while not condition():
-                await asyncio.sleep(0.001)
-
     def has_nothing_left(self) -> bool:
         return not (self.outgoing._turns or self.outgoing._deeds or self.outgoing._letters._waiting)
 

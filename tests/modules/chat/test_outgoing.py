@@ -19,6 +19,7 @@ from tenfold.modules.chat.shapes import NIL, Attachment, Message, MessageDraft
 from tenfold.platform.db import Unfit
 from tenfold.platform.db.embedded import Address
 from tests.modules.chat.processes import WAITING, Process, answers, running
+from tests.platform.realtime_house import until
 
 MORE_THAN_ONE_STATEMENT_TAKES = 70
 # Nothing is written until the transaction that says this has ended.
@@ -213,9 +214,9 @@ async def test_who_hangs_up_stops_nothing(stage: Process) -> None:
         busy = [stage.begin(bob, three, "under way")]
         await stage.stuck()
         busy.append(stage.begin(bob, two, "under way"))
-        await stage.until(lambda: stage.outgoing._letters._under_way == 2)
+        await until(lambda: stage.outgoing._letters._under_way == 2)
         gone = stage.begin(ana, one, "waits for a statement"), stage.begin(bob, one, "waits for its turn")
-        await stage.until(lambda: bool(stage.outgoing._letters._waiting))
+        await until(lambda: bool(stage.outgoing._letters._waiting))
         for task in (*gone, busy[0]):
             task.cancel()
         staying = stage.begin(ana, one, "stays")
@@ -225,7 +226,7 @@ async def test_who_hangs_up_stops_nothing(stage: Process) -> None:
     stored = await stage.said(ana, one)
     assert [message.body for message in stored] == ["waits for a statement", "waits for its turn", "stays"]
     assert stored[-1] == last
-    await stage.until(stage.has_nothing_left)
+    await until(stage.has_nothing_left)
     assert stage.told(one) == stored
     assert [message.body for message in stage.told(three)] == ["under way"]
 
@@ -240,9 +241,9 @@ async def test_a_refused_sender_that_hung_up_is_not_heard_in_the_place_of_anothe
         busy = [stage.begin(ana, two)]
         await stage.stuck()
         busy.append(stage.begin(ana, three))
-        await stage.until(lambda: stage.outgoing._letters._under_way == 2)
+        await until(lambda: stage.outgoing._letters._under_way == 2)
         refused = stage.begin(eve, one, "not heard")
-        await stage.until(lambda: bool(stage.outgoing._letters._waiting))
+        await until(lambda: bool(stage.outgoing._letters._waiting))
         refused.cancel()
         heard = stage.begin(ana, one, "heard")
 
