@@ -1,10 +1,13 @@
-"""The pool gives back what nobody needs."""
+"""The pool gives back what nobody needs, however the server takes it."""
 
 import asyncio
+import os
+import signal
 
 import asyncpg
+import pytest
 
-from tenfold.platform.db import Database
+from tenfold.platform.db import Database, pool
 from tenfold.platform.db.embedded import Address
 
 
@@ -25,3 +28,25 @@ async def test_connections_that_nobody_needs_are_let_go(empty_address: Address) 
         assert await tx.connection.fetchval("select 1") == 1
     await observer.close()
     await database.close()
+
+
+async def test_a_server_that_does_not_take_a_goodbye_is_left(
+    empty_address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever tidies up must not fail for it, at the end neither: a gateway would fall with all its sockets."""
+    monkeypatch.setattr(pool, "_MENDING", 0.1)
+    database = Database(empty_address.dsn, **empty_address.options)
+    await database.open()
+    stopped = list[int]()
+    try:
+        for tidy_up in (database.trim, database.close):
+            async with database.read() as tx:
+                stopped.append(await tx.connection.fetchval("select pg_backend_pid()"))
+            os.kill(stopped[-1], signal.SIGSTOP)
+
+            await tidy_up()
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+
+    assert len(set(stopped)) == 2, "who was left is not lent again"

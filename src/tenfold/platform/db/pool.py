@@ -90,7 +90,7 @@ class Pool:
         unused, self._free = self._free[:half], self._free[half:]
         for connection in unused:
             self._forget(connection)
-            await connection.close(timeout=_MENDING)
+            await _part_with(connection)
 
     async def close(self, wait: float = 10.0) -> None:
         """Lend nothing more, wait for what is lent, then disconnect; what is not given back in time is cut off."""
@@ -105,7 +105,7 @@ class Pool:
             if connection in self._lent:
                 connection.terminate()
             else:
-                await connection.close(timeout=_MENDING)
+                await _part_with(connection)
         self._free.clear()
 
     async def _acquire_slowly(self) -> asyncpg.Connection:
@@ -208,6 +208,15 @@ class Pool:
 
     def _is_old(self, connection: asyncpg.Connection) -> bool:
         return time.monotonic() - self._born.get(connection, 0.0) > _LIFETIME
+
+
+async def _part_with(connection: asyncpg.Connection) -> None:
+    """Close a connection that nobody uses. A server that does not see to it in time is left to notice by itself."""
+    try:
+        await connection.close(timeout=_MENDING)
+    except Exception as error:
+        _log.info("a connection was cut off", reason=str(error) or type(error).__name__)
+        connection.terminate()
 
 
 def _is_suspect(error: BaseException | None) -> bool:
