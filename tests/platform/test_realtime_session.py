@@ -195,6 +195,33 @@ async def test_pings_are_sent_and_must_be_answered() -> None:
     assert wire.closed == codes.NO_PONG
 
 
+async def test_who_came_at_any_time_is_pinged_with_many_others() -> None:
+    """At few moments of an interval, since each wakes a process: never later than the interval, nor much earlier."""
+    watch = Stopwatch()
+    world = RealtimeWorld(rules=SessionRules(ping_interval=240, pong_timeout=1000), monotonic=watch)
+    here = []
+    for _ in range(60):
+        here.append((await connected(world, person()))[:2])
+        watch.seconds += 4
+
+    moments, pings, last = set[float](), 0, dict[int, float]()
+    for _ in range(4 * 240):
+        watch.seconds += 1
+        for number, (session, wire) in enumerate(here):
+            session.wake(watch())
+            if b"{}" in wire.frames:
+                wire.frames.clear()
+                session.receive("{}")
+                if number in last:
+                    assert 0.95 * 240 <= watch() - last[number] <= 241
+                last[number] = watch()
+                moments.add(watch())
+                pings += 1
+
+    assert pings >= 3 * 60
+    assert len(moments) <= 5 * 24
+
+
 async def test_a_connection_that_does_not_sign_in_is_closed() -> None:
     """Ten seconds, then its place is free."""
     watch = Stopwatch()

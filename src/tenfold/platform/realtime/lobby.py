@@ -1,5 +1,6 @@
 """The lobby: what all realtime sessions of a process share: who signs them in, what they may listen to, the rules."""
 
+import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ from tenfold.platform.realtime.admission import Pace
 from tenfold.platform.realtime.codes import ErrorReply
 from tenfold.platform.realtime.hub import Hub
 from tenfold.platform.realtime.kinds import Kinds
+
+# Times in an interval at which a process pings: whoever is due at one of them is pinged with all the others, and their
+# pongs come together too. Where a process has little else to do, each is a start with cold caches.
+_PING_TIMES = 24
 
 
 class Authenticated(msgspec.Struct, frozen=True, gc=False):
@@ -122,6 +127,8 @@ class Lobby:
         # What a command adds to the debt of its connection, in seconds, and how much of that is a burst.
         self.debt_each = 1 / self.rules.commands_per_second
         self.burst = self.rules.command_burst * self.debt_each
+        self._ping_step = self.rules.ping_interval / _PING_TIMES
+        self._ping_phase = random.random() * self._ping_step  # noqa: S311 - no secret
         self.monotonic = monotonic
         self.version = version
         self.kinds = Kinds(channels)
@@ -133,6 +140,10 @@ class Lobby:
         """Forget what is too old. Called about once a second."""
         self.hub.broker.sweep()
         self.pace.sweep(self.monotonic())
+
+    def ping_time(self, latest: float) -> float:
+        """When to ping somebody who is to be pinged by `latest`: a little earlier, with many others."""
+        return latest - (latest - self._ping_phase) % self._ping_step
 
     def seconds_left(self, expires_at: datetime | None) -> float:
         """How long a token is still good; infinite for one without an end."""

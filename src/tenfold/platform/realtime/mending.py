@@ -38,6 +38,8 @@ BATCH = 500
 MOST_CHECKED = 100
 """Streams a second in one process: a million of them would else keep Redis busy with nothing. A loss in silence, which
 the check is for, is rare: a connection that breaks is noticed at once."""
+STEP = 5.0
+"""Seconds between the parts of a check: a process with nothing else to do is cold each time that it is woken."""
 MOST_REPLAYED = 10_000
 
 
@@ -221,13 +223,13 @@ class Mender:
     async def _keep_checking(
         self, every: float, check: Callable[[Sequence[Topic]], Awaitable[None]], *, durable: bool
     ) -> None:
-        """Check a kind of channels once in a span, some of them each second; a new one within twice that span."""
+        """Check a kind of channels once in a span, some of them in each step; a new one within twice that span."""
         while True:
             # The durable ones are few: to look for them among all, every few seconds, would be most of the work.
             durables, everything = self._hub.durable_topics.values(), self._hub.topics.values()
             topics = list(durables) if durable else [topic for topic in everything if topic.source is None]
             span = every if durable else span_of(len(topics), every)
-            steps = max(1, round(span))
+            steps = max(1, round(span / STEP))
             for step in range(steps):
                 await asyncio.sleep(span / steps)
                 try:

@@ -117,7 +117,7 @@ class Session:
         if self.subscriptions is not None:
             self._drop_expired(now)
         if now >= self._ping_at:
-            self._ping_at = now + self.lobby.rules.ping_interval
+            self._ping_at = self.lobby.ping_time(now + self.lobby.rules.ping_interval)
             if self._pong_by is None:
                 self._pong_by = now + self.lobby.rules.pong_timeout
             self.deliver(PING)
@@ -208,8 +208,8 @@ class Session:
         """
         self.id = id_
         self._held = []
-        part = 0.9 + int(id_[-4:], 16) / 0xA0000
-        self._ping_at = self.lobby.monotonic() + self.lobby.rules.ping_interval * part
+        part = 0.95 + int(id_[-4:], 16) / 0x140000
+        self._ping_at = self.lobby.ping_time(self.lobby.monotonic() + self.lobby.rules.ping_interval * part)
 
     def withdraw(self) -> None:
         """Nobody is connected here any more; the connection may still be open."""
