@@ -17,6 +17,7 @@ from bench.million.board import Board
 from bench.million.messages import EVERYONE
 from bench.million.people import channel_of
 from tenfold.entry.connect import house_of
+from tenfold.entry.serve import settle
 from tenfold.platform.observe import logs
 from tenfold.platform.realtime import Realtime
 from tenfold.settings import load, with_secrets
@@ -106,6 +107,7 @@ async def main() -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
     async with house_of(with_secrets(load()), migrate=True) as house:
         publisher = Publisher(house.realtime, board)
+        settle()  # as a web process does: else the collector would stop it for a good part of a second
         _answer({"ready": True})
         while line := await orders.readline():
             _answer((await publisher.obey(json.loads(line))).__dict__)

@@ -18,6 +18,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.entry.running import Serving, started
 
+_ESTABLISHED = "01"
+
 
 @dataclass
 class Carrying:
@@ -35,6 +37,13 @@ class Carrying:
     def children(self) -> list[int]:
         """Its processes that are alive."""
         return sorted(pid for pid in _children_of(self.process.pid) if _is_alive(pid))
+
+    def held(self) -> dict[int, int]:
+        """How many connections each process has."""
+        port = f":{int(self.address.rpartition(':')[2]):04X}"
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        sockets = {f"socket:[{line[9]}]" for line in lines if line[1].endswith(port) and line[3] == _ESTABLISHED}
+        return {pid: len(sockets.intersection(_open_files(pid))) for pid in self.children()}
 
     def stop(self) -> int:
         """Ask it to end, and wait until it has: its exit code."""
@@ -113,6 +122,12 @@ def _address(process: "subprocess.Popen[str]", log: Path) -> str:
 def _children_of(parent: int) -> list[int]:
     words = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     return [int(word) for word in words]
+
+
+def _open_files(pid: int) -> Iterator[str]:
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            yield str(link.readlink())
 
 
 def _is_alive(pid: int) -> bool:

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,21 @@ def test_a_killed_process_is_started_again_and_the_others_notice_nothing(server:
         with gateway.sockets(token, alive.count(False)) as back:
             assert all(socket.is_alive() for socket in back)
         assert "a process has died" in gateway.log.read_text()
+
+
+def test_a_crowd_is_led_to_as_few_processes_as_there_are_cores(server: Serving, token: str) -> None:
+    """And the next crowd to others. Now and then one comes just when the choice is made anew."""
+    cores = os.cpu_count() or 1
+    with carrying(server, cores + 3) as gateway, ExitStack() as stack:
+
+        def led_to() -> set[int]:
+            before = gateway.held()
+            stack.enter_context(gateway.sockets(token, 8 * cores))
+            return {pid for pid, held in gateway.held().items() if held > before[pid]}
+
+        assert until(lambda: len(led_to()) == cores)
+        assert until(lambda: len(led_to()) == cores)
+        assert all(gateway.held().values())
 
 
 def test_a_stop_tells_every_client_to_reconnect(server: Serving, token: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tenfold.platform.realtime import user_channel
+from tenfold.platform.realtime.gateway import AWAY, Gateway
 from tenfold.platform.realtime.gateway.server import _Protocol
 from tenfold.platform.realtime.protocol import decode_replies
 from tests.platform import realtime_house
@@ -230,6 +231,23 @@ async def test_connections_go_without_the_garbage_collector() -> None:
             await until(lambda: sum(type(one) is _Protocol for one in gc.get_objects()) <= before)
         finally:
             gc.enable()
+
+
+async def test_others_may_read_how_many_there_are_until_it_is_leaving() -> None:
+    """Who leads people to the emptiest process reads it there; to one that drains, nobody must be led."""
+    async with house() as at:
+        gateway = at.endpoint
+        assert isinstance(gateway, Gateway)
+        seat = gateway._seat
+        async with bare(at), bare(at):
+            assert list(seat) == [2]
+        await until(lambda: list(seat) == [0])
+        async with bare(at) as connection:
+            assert await signed_in(at, connection, at.world.token(person()))
+            await gateway.drain(timedelta(0))
+
+            assert await closing_code(connection) == 3001
+            assert (list(seat), gateway.accepted) == ([AWAY], 0)
 
 
 async def test_a_drain_is_spread_over_its_span() -> None:

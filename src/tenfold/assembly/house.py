@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -180,10 +180,10 @@ class House:
         """The WebSocket endpoint of this process."""
         return RealtimeEndpoint(self.lobby, self._admission(), queue_size=self.settings.realtime.queue)
 
-    def gateway(self, capacity: int, metrics_text: Callable[[], bytes]) -> Gateway:
-        """The gateway of this process: sockets only, at most so many."""
+    def gateway(self, capacity: int, metrics_text: Callable[[], bytes], seat: MutableSequence[int]) -> Gateway:
+        """The gateway of this process: sockets only, at most so many, which it counts in its seat."""
         rules = gateway_rules(self.settings, capacity)
-        return Gateway(self.lobby, self._admission(), rules, metrics_text=metrics_text)
+        return Gateway(self.lobby, self._admission(), rules, metrics_text=metrics_text, seat=seat)
 
     def application(self, socket: RealtimeEndpoint) -> Application:
         """The ASGI application: every door, the standing ones, and the socket."""

@@ -12,10 +12,14 @@ import socket
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
+
 from tenfold.assembly import House
+from tenfold.entry import steering
 from tenfold.entry.connect import running_database
 from tenfold.entry.prefork import Place, Prefork
 from tenfold.entry.serve import Say, run
+from tenfold.entry.steering import Steering
 from tenfold.entry.turns import take_long_turns
 from tenfold.kit.refusals import CannotStart
 from tenfold.platform.db.embedded import Address
@@ -36,6 +40,7 @@ _KEPT_EVERY = 30.0
 _GC_THRESHOLDS = (20_000, 1_000, 1_000_000)
 _COLLECTED_EVERY = 720
 _STOP_MARGIN = timedelta(seconds=20)
+log = structlog.get_logger("tenfold.gateway")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,13 @@ class _Plan:
     house: House
     listeners: list[socket.socket]
     board: Board
+    steering: Steering
     capacity: int
+
+    def ended(self, index: int) -> None:
+        """Forget what a process said that is no more."""
+        self.board.erase(index)
+        self.steering.left(index)
 
 
 def gateway(settings: Settings, say: Say) -> int:
@@ -60,14 +71,16 @@ def gateway(settings: Settings, say: Say) -> int:
     address = asyncio.run(_checked(settings))
     house = House(settings, address.dsn, address.options)
     house.prepare()
-    plan = _Plan(house, listeners, Board(count), _capacity(numbers.connections))
+    plan = _Plan(house, listeners, Board(count), Steering(listeners), _capacity(numbers.connections))
     processes = Prefork(
         functools.partial(_serve, plan),
         count,
         grace=(numbers.drain + _STOP_MARGIN).total_seconds(),
         on_ready=lambda: say(_greeting(listeners[0], count, plan.capacity)),
-        on_stopping=lambda: _close(listeners, say),
-        on_ended=plan.board.erase,
+        on_stopping=functools.partial(_close, plan, say),
+        on_ended=plan.ended,
+        on_tick=plan.steering.steer if plan.steering.is_wanted else None,
+        tick=steering.EVERY,
     )
     return processes.run()
 
@@ -138,9 +151,10 @@ def _greeting(listener: socket.socket, count: int, capacity: int) -> str:
     )
 
 
-def _close(listeners: list[socket.socket], say: Say) -> None:
+def _close(plan: _Plan, say: Say) -> None:
     say("Stopping: telling clients to reconnect ...")
-    for listener in listeners:
+    plan.steering.stop()
+    for listener in plan.listeners:
         listener.close()
 
 
@@ -160,11 +174,15 @@ async def _carry(plan: _Plan, place: Place, listener: socket.socket) -> None:
     house = plan.house
     try:
         await house.open()
-        gateway_ = house.gateway(plan.capacity, functools.partial(_metrics, plan.board, place.index))
+        gateway_ = house.gateway(
+            plan.capacity, functools.partial(_metrics, plan.board, place.index), plan.steering.seat(place.index)
+        )
         await gateway_.open(listener)
-        place.ready()
-        await _until_stopped(house, plan.board, place)
-        await gateway_.drain(house.settings.gateway.drain)
+        try:
+            place.ready()
+            await _until_stopped(house, plan.board, place)
+        finally:
+            await gateway_.drain(house.settings.gateway.drain)
     finally:
         await house.close()
 
@@ -189,8 +207,11 @@ async def _until_stopped(house: House, board: Board, place: Place) -> None:
     for turn in itertools.count(place.index):
         if stopped.is_set():
             break
-        board.write(place.index)
-        await house.db.trim()
+        try:
+            board.write(place.index)
+            await house.db.trim()
+        except Exception:
+            log.exception("gateway.housekeeping_failed")  # no reason to end everybody's connection
         gc.collect(2 if turn % _COLLECTED_EVERY == _COLLECTED_EVERY - 1 else 1)
         # Begun together, they would all keep house at once: each begins after a part of the span.
         part = random.random() if turn == place.index else 1.0  # noqa: S311 - no secret

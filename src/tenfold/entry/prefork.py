@@ -67,10 +67,13 @@ class Prefork:
         on_ready: Callable[[], None] = lambda: None,
         on_stopping: Callable[[], None] = lambda: None,
         on_ended: Callable[[int], None] = lambda index: None,
+        on_tick: Callable[[], None] | None = None,
+        tick: float = 1.0,
     ) -> None:
         """`on_ready` is called when all serve for the first time, `on_stopping` before they are told to stop.
 
-        `on_ended` is called with the index of each process that has ended. All three run in the parent.
+        `on_ended` is called with the index of each process that has ended, and `on_tick` every `tick` seconds until
+        they are to stop. All of them run in the parent.
         """
         self._work = work
         self._count = count
@@ -78,6 +81,9 @@ class Prefork:
         self._on_ready = on_ready
         self._on_stopping = on_stopping
         self._on_ended = on_ended
+        self._on_tick = on_tick
+        self._tick = tick
+        self._tick_at = 0.0
         self._children: dict[int, _Child] = {}
         self._due: dict[int, float] = {}
         self._failures = [0] * count
@@ -136,11 +142,16 @@ class Prefork:
             self._code = self._code or KILLED
         for index in [index for index, due in self._due.items() if due <= now]:
             self._start(index)
+        if self._on_tick is not None and now >= self._tick_at and not self._is_stopping:
+            self._tick_at = now + self._tick
+            self._on_tick()
 
     def _patience(self) -> float:
         if not self._all_were_ready and not self._is_stopping:
             return _GLANCE
         times = [*self._due.values(), *([self._kill_at] if self._kill_at is not None else [])]
+        if self._on_tick is not None and not self._is_stopping:
+            times.append(self._tick_at)
         return min(3600.0, max(0.01, min(times) - time.monotonic())) if times else 3600.0
 
     def _stop(self) -> None:

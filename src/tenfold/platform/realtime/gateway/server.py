@@ -4,7 +4,7 @@ import asyncio
 import random
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -42,6 +42,7 @@ _ACCEPTED_AT_ONCE = 32
 _JOINED_UP_TO = 4096
 _TOLD_THAT_IT_IS_FULL = 128
 _TICK = 0.05
+AWAY = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,8 @@ class Gateway:
     """Carries one session on each connection that is let in.
 
     `metrics_text` is what `/metrics` answers: this process's own, or, where several share a port, those of all.
+    `seat` is where it keeps how many connections there are, for others to read: one number, `AWAY` while nobody should
+    come.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -82,6 +85,7 @@ class Gateway:
         rules: GatewayRules | None = None,
         *,
         metrics_text: Callable[[], bytes] = lambda: generate_latest(metrics.registry),
+        seat: MutableSequence[int] | None = None,
     ) -> None:
         self.rules = rules or GatewayRules()
         self._lobby = lobby
@@ -89,7 +93,7 @@ class Gateway:
         self._metrics_text = metrics_text
         self._wheel = Wheel(lobby.monotonic, each_second=lobby.sweep, phase=random.random())  # noqa: S311 - no secret
         self._open: set[Connection] = set()
-        self._accepted = 0
+        self._seat: MutableSequence[int] = [0] if seat is None else seat
         self._is_draining = False
         self._servers: list[asyncio.Server] = []
         # Who has something to write at the end of this turn of the loop.
@@ -106,7 +110,7 @@ class Gateway:
     @property
     def accepted(self) -> int:
         """How many connections there are, those that have not said yet what they want included."""
-        return self._accepted
+        return self._seat[0]
 
     async def open(self, listener: socket.socket) -> None:
         """Answer on a bound socket from now on.
@@ -117,6 +121,7 @@ class Gateway:
         self.loop = asyncio.get_running_loop()
         self.works = Works(self.loop)
         self.family = listener.family
+        self._seat[0] = 0
         while len(self._servers) < _ACCEPTED_AT_ONCE:
             descriptor = listener.dup() if self._servers else listener
             server = await self.loop.create_server(self._accept, sock=descriptor, backlog=self.rules.backlog)
@@ -128,6 +133,7 @@ class Gateway:
         Returns when all are gone, or have had as long again as a slow reader gets.
         """
         self._is_draining = True
+        self._leave_seat()
         for server in self._servers:
             server.close()
         leaving = list(self._open)
@@ -139,7 +145,7 @@ class Gateway:
             if tick + 1 < ticks:
                 await asyncio.sleep(spread.total_seconds() / ticks)
         for _ in range(int(self.rules.close_timeout / _TICK) + 1):
-            if not self._accepted:
+            if not self.accepted:
                 break
             await asyncio.sleep(_TICK)
         self._wheel.stop()
@@ -193,21 +199,25 @@ class Gateway:
     # The rest
 
     def _accept(self) -> asyncio.BufferedProtocol | asyncio.Protocol:
-        self._accepted += 1
-        if self._accepted > self.rules.capacity:
+        accepted = self._seat[0] = self._seat[0] + 1
+        if accepted > self.rules.capacity:
             metrics.handshakes_refused.labels("503").inc()
-            return _Full(self, is_told=self._accepted <= self.rules.capacity + _TOLD_THAT_IT_IS_FULL)
+            return _Full(self, is_told=accepted <= self.rules.capacity + _TOLD_THAT_IT_IS_FULL)
         return _Protocol(self, Connection(self))
 
     def parted(self, connection: Connection | None) -> None:
         """A connection is gone, however far it had come."""
-        self._accepted -= 1
+        self._seat[0] -= 1
         if connection is None:
             return
         if connection.has_entered:
             self._admission.leave(connection.address)
         self._open.discard(connection)
         connection.lost()
+
+    def _leave_seat(self) -> None:
+        seat, self._seat = self._seat, [self._seat[0]]
+        seat[0] = AWAY
 
     def _refuses(self, connection: Connection, request: WSUpgradeRequest) -> Denial | None:
         if self._is_draining:
@@ -232,7 +242,7 @@ class Gateway:
             return answers.refused(answers.NOTHING_HERE)
         if self._is_draining:
             return answers.refused(denials.DRAINING)
-        return answers.ready() if self._accepted < self.rules.capacity else answers.refused(denials.FULL)
+        return answers.ready() if self.accepted < self.rules.capacity else answers.refused(denials.FULL)
 
     def _write(self) -> None:
         """Write for whoever has something; for very many in turns, so that others are read in between."""
