@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from collections.abc import Callable, Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -66,7 +66,7 @@ from tenfold.platform.observe.health import Check, RoomToWrite, readiness
 from tenfold.platform.parts import Parts
 from tenfold.platform.realtime import Realtime
 from tenfold.platform.realtime.admission import Admission
-from tenfold.platform.realtime.gateway import Gateway
+from tenfold.platform.realtime.gateway import Gateway, Seat
 from tenfold.platform.realtime.hub import Hub
 from tenfold.platform.realtime.lobby import Authenticated, Lobby, Permit
 from tenfold.platform.realtime.websocket import RealtimeEndpoint
@@ -180,7 +180,7 @@ class House:
         """The WebSocket endpoint of this process."""
         return RealtimeEndpoint(self.lobby, self._admission(), queue_size=self.settings.realtime.queue)
 
-    def gateway(self, capacity: int, metrics_text: Callable[[], bytes], seat: MutableSequence[int]) -> Gateway:
+    def gateway(self, capacity: int, metrics_text: Callable[[], bytes], seat: Seat) -> Gateway:
         """The gateway of this process: sockets only, at most so many, which it counts in its seat."""
         rules = gateway_rules(self.settings, capacity)
         return Gateway(self.lobby, self._admission(), rules, metrics_text=metrics_text, seat=seat)

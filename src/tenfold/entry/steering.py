@@ -11,12 +11,12 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import structlog
 
-from tenfold.platform.realtime.gateway import AWAY
+from tenfold.platform.realtime.gateway import AWAY, Seat
 
 EVERY = 0.5
 """Seconds for which those who connect are led to the same processes."""
@@ -59,7 +59,7 @@ class Steering:
         for index in range(len(listeners)):
             self._held[index] = AWAY
 
-    def seat(self, index: int) -> MutableSequence[int]:
+    def seat(self, index: int) -> Seat:
         """Where a process keeps how many connections it has, one number. It is led to from its first writing on."""
         return self._held[index : index + 1]
 

@@ -9,6 +9,6 @@ The same sessions as on the web process's WebSocket, at the same path. A connect
 about 7 KB of memory in all (`docs/operations/realtime.md` has the figures).
 """
 
-from tenfold.platform.realtime.gateway.server import AWAY, PATH, Gateway, GatewayRules
+from tenfold.platform.realtime.gateway.server import AWAY, PATH, Gateway, GatewayRules, Seat
 
-__all__ = ["AWAY", "PATH", "Gateway", "GatewayRules"]
+__all__ = ["AWAY", "PATH", "Gateway", "GatewayRules", "Seat"]

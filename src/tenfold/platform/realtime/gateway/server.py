@@ -4,11 +4,11 @@ import asyncio
 import random
 import socket
 import sys
-from collections.abc import Callable, MutableSequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from multidict import CIMultiDict
@@ -63,6 +63,14 @@ class GatewayRules:
     close_timeout: float = 5
 
 
+class Seat(Protocol):
+    """One number, at place 0: how many connections a process has. A list will do, or memory that processes share."""
+
+    def __getitem__(self, place: int, /) -> int: ...
+
+    def __setitem__(self, place: int, connections: int, /) -> None: ...
+
+
 class Gateway:
     """Carries one session on each connection that is let in.
 
@@ -85,7 +93,7 @@ class Gateway:
         rules: GatewayRules | None = None,
         *,
         metrics_text: Callable[[], bytes] = lambda: generate_latest(metrics.registry),
-        seat: MutableSequence[int] | None = None,
+        seat: Seat | None = None,
     ) -> None:
         self.rules = rules or GatewayRules()
         self._lobby = lobby
@@ -93,7 +101,7 @@ class Gateway:
         self._metrics_text = metrics_text
         self._wheel = Wheel(lobby.monotonic, each_second=lobby.sweep, phase=random.random())  # noqa: S311 - no secret
         self._open: set[Connection] = set()
-        self._seat: MutableSequence[int] = [0] if seat is None else seat
+        self._seat: Seat = [0] if seat is None else seat
         self._is_draining = False
         self._servers: list[asyncio.Server] = []
         # Who has something to write at the end of this turn of the loop.
