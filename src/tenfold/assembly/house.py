@@ -180,8 +180,8 @@ class House:
         """The WebSocket endpoint of this process."""
         return RealtimeEndpoint(self.lobby, self._admission(), queue_size=self.settings.realtime.queue)
 
-    def gateway(self, capacity: int, metrics_text: Callable[[], bytes], seat: Seat) -> Gateway:
-        """The gateway of this process: sockets only, at most so many, which it counts in its seat."""
+    def gateway(self, capacity: int, metrics_text: Callable[[], bytes], seat: Seat | None = None) -> Gateway:
+        """The gateway of this process: sockets only, at most so many, which it counts in its seat, if it has one."""
         rules = gateway_rules(self.settings, capacity)
         return Gateway(self.lobby, self._admission(), rules, metrics_text=metrics_text, seat=seat)
 
