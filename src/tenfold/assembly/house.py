@@ -125,7 +125,7 @@ class House:
         add(FeedPolicy, FeedPolicy(**settings.feed.model_dump()))
         chat_policy = add(ChatPolicy, ChatPolicy(**settings.chat.model_dump()))
         add(Ties, FeedTies())
-        add(Hints, Hints(self.db, self.realtime, chat_policy))
+        self._hints = add(Hints, Hints(self.db, self.realtime, chat_policy))
         self._outgoing = add(Outgoing, Outgoing(self.db, chat_policy))
         self.lobby = add(Lobby, self._lobby())
         self._keeping_up: asyncio.Task[None] | None = None
@@ -155,6 +155,7 @@ class House:
     async def close(self) -> None:
         """Let go of everything that `open` took."""
         await stop(self._keeping_up)
+        self._hints.close()
         await self.hub.close()
         await self.bus.close()
         self._outgoing.close()

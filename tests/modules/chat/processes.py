@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -90,5 +90,6 @@ async def answers(*tasks: "asyncio.Task[Message]") -> list[Any]:
 async def running(address: Address) -> AsyncIterator[Process]:
     db = Counting(address.dsn, **address.options)
     await db.open()
-    yield Process(db)
+    with closing(Process(db)) as process:
+        yield process
     await db.close()

@@ -53,6 +53,11 @@ class Stage:
         db.clock = self.clock
         db.outbox = self.heard
 
+    def close(self) -> None:
+        """Leave nothing to be done after the test."""
+        self.hints.close()
+        self.outgoing.close()
+
     @staticmethod
     def person() -> Actor:
         """Somebody new."""

@@ -5,7 +5,8 @@ every step each of them must have what a fresh load would show.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -277,20 +278,26 @@ async def test_counts_and_replay_hold_over_any_interleaving(
     database: Database, script: list[tuple[str, int, int]]
 ) -> None:
     """Unread that sticks or lies is the oldest complaint about chats; a gap that nobody notices is the worst."""
-    stage = Stage(database)
-    people = [stage.person() for _ in range(PEOPLE)]
-    play = Play(stage, people, await stage.group(*people))
+    with closing(Stage(database)) as stage:
+        people = [stage.person() for _ in range(PEOPLE)]
+        play = Play(stage, people, await stage.group(*people))
 
-    for step in script:
-        await play.step(*step)
+        for step in script:
+            await play.step(*step)
 
-    await play.check()
+        await play.check()
+
+
+@pytest.fixture
+async def stage(database: Database) -> AsyncIterator[Stage]:
+    """Where chat happens."""
+    with closing(Stage(database)) as stage:
+        yield stage
 
 
 @pytest.mark.parametrize("writers", [8])
-async def test_concurrent_writers_get_every_number_once(database: Database, writers: int) -> None:
+async def test_concurrent_writers_get_every_number_once(stage: Stage, writers: int) -> None:
     """Eight people writing and editing at once: numbers and changes without gap, and a replay that is whole."""
-    stage = Stage(database)
     people = [stage.person() for _ in range(writers)]
     conversation_id = await stage.group(*people)
 
@@ -308,7 +315,7 @@ async def test_concurrent_writers_get_every_number_once(database: Database, writ
     assert all(mine == sorted(mine) for mine in numbers)
     offsets = [offset for offset, _ in stage.heard.changes[f"conversation:{conversation_id}"]]
     assert sorted(offsets) == list(range(1, 12 * writers + 1))
-    async with database.read(snapshot=True) as tx:
+    async with stage.db.read(snapshot=True) as tx:
         found = await changes_since(tx, conversation_id, 0, limit=500)
     assert found is not None
     assert sorted(message.seq for change in found[0] for message in change.messages) == list(range(1, 6 * writers + 1))

@@ -26,26 +26,36 @@ class Hints:
         self._cap = policy.group_cap
         self._pause = policy.hint_every.total_seconds()
         self._latest: dict[UUID, int] = {}
-        self._resting: set[UUID] = set()
+        self._resting: dict[UUID, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closed = False
 
     def changed(self, conversation_id: UUID, last_seq: int) -> None:
         """A group has moved on to this message."""
+        if self._is_closed:
+            return
         self._latest[conversation_id] = max(last_seq, self._latest.get(conversation_id, 0))
         if conversation_id not in self._resting:
             self._tell(conversation_id)
+
+    def close(self) -> None:
+        """Tell nothing more."""
+        self._is_closed = True
+        for timer in self._resting.values():
+            timer.cancel()
+        for task in self._tasks:
+            task.cancel()
 
     def _tell(self, conversation_id: UUID) -> None:
         """Tell now what there is to tell, and rest; with nothing to tell the conversation is forgotten."""
         last_seq = self._latest.pop(conversation_id, None)
         if last_seq is None:
-            self._resting.discard(conversation_id)
+            self._resting.pop(conversation_id, None)
             return
-        self._resting.add(conversation_id)
         task = asyncio.create_task(self._publish(Hint(conversation_id, last_seq)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        asyncio.get_running_loop().call_later(self._pause, self._tell, conversation_id)
+        self._resting[conversation_id] = task.get_loop().call_later(self._pause, self._tell, conversation_id)
 
     async def _publish(self, hint: Hint) -> None:
         try:
