@@ -4,7 +4,9 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -52,11 +54,23 @@ class Carrying:
 
     @contextmanager
     def sockets(self, token: str, count: int) -> Iterator[list["Socket"]]:
-        """So many connections of one person."""
+        """So many connections of one person, who comes to the port with all of them at once."""
+        host, _, port = self.address.rpartition(":")
+        url = f"ws://{self.address}/connection/websocket"
         with ExitStack() as stack:
-            url = f"ws://{self.address}/connection/websocket"
-            connections = [stack.enter_context(connect(url, proxy=None, close_timeout=1)) for _ in range(count)]
+            raw = [stack.enter_context(socket.create_connection((host, int(port)), timeout=10)) for _ in range(count)]
+            connections = [stack.enter_context(connect(url, sock=one, close_timeout=1)) for one in raw]
             yield [Socket(connection, token) for connection in connections]
+
+    @contextmanager
+    def sockets_everywhere(self, token: str) -> Iterator[list["Socket"]]:
+        """Connections of one person to every process: four by four, until each process has some."""
+        with ExitStack() as stack:
+            found: list[Socket] = []
+            while not all(self.held().values()):
+                found += stack.enter_context(self.sockets(token, 4))
+                time.sleep(0.1)
+            yield found
 
 
 class Socket:

@@ -23,3 +23,14 @@ def test_the_exposition_is_the_librarys(values: list[tuple[str, float]]) -> None
 
     expected = [line for line in generate_latest(theirs).decode().splitlines() if "_created" not in line]
     assert sorted(generate_latest(ours).decode().splitlines()) == sorted(expected)
+
+
+def test_a_series_that_observed_nothing_is_not_shown() -> None:
+    """Hundreds of statements have one from their making; without labels there is but one, and its zero is a fact."""
+    registry = CollectorRegistry()
+    Histogram("spans_seconds", "Spans.", ("kind",), buckets=BUCKETS, registry=registry).labels("a")
+    assert registry.get_sample_value("spans_seconds_count", {"kind": "a"}) is None
+
+    bare = Histogram("waits_seconds", "Waits.", buckets=BUCKETS, registry=registry)
+    bare.labels()
+    assert registry.get_sample_value("waits_seconds_count") == 0

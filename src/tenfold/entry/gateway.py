@@ -33,12 +33,15 @@ FILES_KEPT = 512
 """Open files of a process that are not for sockets: databases, logs, and room to refuse whoever comes beyond."""
 
 _BACKLOG = 4096
-_KEPT_EVERY = 30.0
+_TURN = 5.0
+"""Seconds after which a process tells the others its metrics, for a scrape that they answer."""
+
+_KEPT_EVERY = 6  # turns
 # An idle connection is some twenty objects that are no garbage, and to look through all of a process takes a second
 # when sixty of them share two cores. So only the youngest are looked through by the number of allocations; whatever was
-# made since house was kept last, once more then; and everything every six hours, each process in its turn.
+# made since house was kept last, every half a minute; and everything every six hours, each process in its turn.
 _GC_THRESHOLDS = (20_000, 1_000, 1_000_000)
-_COLLECTED_EVERY = 720
+_COLLECTED_EVERY = 720 * _KEPT_EVERY
 _STOP_MARGIN = timedelta(seconds=20)
 log = structlog.get_logger("tenfold.gateway")
 
@@ -193,7 +196,7 @@ def _metrics(board: Board, index: int) -> bytes:
 
 
 async def _until_stopped(house: House, board: Board, place: Place) -> None:
-    """Keep house now and then, until SIGTERM or the end of the parent. A second SIGTERM ends the process at once."""
+    """Keep house by turns, until SIGTERM or the end of the parent. A second SIGTERM ends the process at once."""
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
 
     def stop() -> None:
@@ -209,14 +212,16 @@ async def _until_stopped(house: House, board: Board, place: Place) -> None:
             break
         try:
             board.write(place.index)
-            await house.db.trim()
+            if turn % _KEPT_EVERY == 0:
+                await house.db.trim()
         except Exception:
             log.exception("gateway.housekeeping_failed")  # no reason to end everybody's connection
-        gc.collect(2 if turn % _COLLECTED_EVERY == _COLLECTED_EVERY - 1 else 1)
-        # Begun together, they would all keep house at once: each begins after a part of the span.
+        if turn % _KEPT_EVERY == 0:
+            gc.collect(2 if turn % _COLLECTED_EVERY == 0 else 1)
+        # Begun together, they would all take their turns at once: each goes on after a part of one.
         part = random.random() if turn == place.index else 1.0  # noqa: S311 - no secret
         try:
-            async with asyncio.timeout(part * _KEPT_EVERY):
+            async with asyncio.timeout(part * _TURN):
                 await stopped.wait()
         except TimeoutError:
             continue

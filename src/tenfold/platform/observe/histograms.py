@@ -62,9 +62,15 @@ class Histogram(Collector):
         self.labels().observe(value)
 
     def collect(self) -> Iterable[Metric]:
-        """What a scrape shows: cumulative buckets, count and sum of every series."""
+        """What a scrape shows: cumulative buckets, count and sum of every series that has observed something.
+
+        One that has labels and has observed nothing says nothing: hundreds are made when their statements are, and a
+        process may never use them.
+        """
         family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
         for values, series in list(self._series.items()):
+            if values and not any(series.counts):
+                continue
             so_far = 0
             buckets: list[tuple[str, float]] = []
             for bound, count in zip((*self._bounds, float("inf")), series.counts, strict=True):
