@@ -2,7 +2,8 @@
 
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from itertools import chain
 
 import pytest
 from hypothesis import given
@@ -12,120 +13,161 @@ from tenfold.entry import steering
 from tenfold.entry.gateway import share_port
 from tenfold.entry.steering import Load, Steering, emptiest
 
-LOADS = st.lists(st.none() | st.builds(Load, st.integers(0, 50), st.integers(0, 2000)), max_size=12)
+Ports = list[list[socket.socket]]
+LOADS = st.lists(
+    st.none() | st.builds(Load, st.integers(0, 9000), st.integers(0, 30_000), st.integers(0, 8)), max_size=12
+)
 
 
 @pytest.fixture
-def port() -> Iterator[list[socket.socket]]:
-    """Five sockets that share a port, and accept nobody."""
-    listeners = share_port("127.0.0.1", 0, 5)
-    yield listeners
-    for listener in listeners:
+def ports() -> Iterator[Ports]:
+    """The sockets of five processes that share a port, and accept nobody."""
+    ports = share_port("127.0.0.1", 0, 5)
+    yield ports
+    for listener in chain.from_iterable(ports):
         listener.close()
 
 
-def come(port: list[socket.socket], count: int) -> list[int]:
-    """So many connect: how many of them wait at each socket, all in all."""
+def come(ports: Ports, count: int) -> list[int]:
+    """So many connect: how many of them wait for each process, all in all."""
     with ExitStack() as stack:
         for _ in range(count):
-            stack.enter_context(socket.create_connection(port[0].getsockname()))
-        return [steering._waiting(listener) for listener in port]
+            stack.enter_context(socket.create_connection(ports[0][0].getsockname()))
+        return [sum(map(steering._waiting, listeners)) for listeners in ports]
 
 
-def taken(listener: socket.socket) -> int:
-    """Accept whoever waits: how many that were."""
-    for number in range(1000):
-        try:
-            listener.accept()[0].close()
-        except BlockingIOError:
-            return number
-    raise AssertionError("there is no end to them")
+def sought(ports: Ports, count: int) -> list[int]:
+    """So many connect, and are accepted: to which processes they came."""
+    found = [index for index, waiting in enumerate(come(ports, count)) if waiting]
+    for listeners in ports:
+        taken(listeners)
+    return found
+
+
+def taken(listeners: list[socket.socket]) -> int:
+    """Accept whoever waits for a process: how many that were."""
+    found = 0
+    for listener in listeners:
+        with suppress(BlockingIOError):
+            while True:
+                listener.accept()[0].close()
+                found += 1
+    return found
 
 
 @given(LOADS, st.integers(1, 6))
 def test_the_emptiest_come_first(loads: list[Load | None], count: int) -> None:
-    """Nobody who is left out has less to carry, and who lets a crowd wait is left out while there are others."""
+    """Who is left out is away, barred while others are not, or has no less to carry than those who are led to."""
     chosen = emptiest(loads, count)
-    there = [place for place, load in enumerate(loads) if load is not None]
+    there = {index: load for index, load in enumerate(loads) if load is not None}
+    led_to = [there[index] for index in chosen]
 
     assert chosen == sorted(set(chosen))
-    assert len(chosen) == min(count, len(there))
-    for place in set(there) - set(chosen):
-        for other in chosen:
-            left_out, led_to = loads[place], loads[other]
-            assert left_out is not None
-            assert led_to is not None
-            more = sum(left_out) >= sum(led_to)
-            assert left_out.is_crowded if left_out.is_crowded != led_to.is_crowded else more
+    assert bool(chosen) is bool(there)
+    assert len(chosen) <= count
+    for load in [load for index, load in there.items() if index not in chosen]:
+        is_better_than = [load.is_barred < other.is_barred or load.total < other.total for other in led_to]
+        assert load.is_barred or not any(is_better_than)
+    if led_to:
+        least = min(load.total for load in led_to)
+        assert all(load.total <= least + steering._FAR for load in led_to)
+        assert not any(load.is_barred for load in led_to) or all(load.is_barred for load in there.values())
 
 
-def test_nobody_comes_to_any_but_the_emptiest(port: list[socket.socket]) -> None:
-    """And to each of those."""
-    steered = Steering(port, cores=2)
-    for place, held in enumerate((7, 3, 9, 1, 8)):
-        steered.seat(place)[0] = held
+def test_nobody_comes_to_any_but_the_emptiest(ports: Ports) -> None:
+    """And to each of those, at all of its sockets."""
+    steered = Steering(ports, cores=2)
+    for index, held in enumerate((7, 3, 9, 1, 8)):
+        steered.seat(index)[0] = held
 
     steered.steer()
-    assert [place for place, waiting in enumerate(come(port, 60)) if waiting] == [1, 3]
-    assert taken(port[1]) + taken(port[3]) == 60
+    assert [index for index, waiting in enumerate(come(ports, 200)) if waiting] == [1, 3]
+    assert all(steering._waiting(listener) for index in (1, 3) for listener in ports[index])
+    assert taken(ports[1]) + taken(ports[3]) == 200
 
     steered.seat(3)[0], steered.seat(4)[0] = 10, 0
     steered.steer()
-    assert [place for place, waiting in enumerate(come(port, 60)) if waiting] == [1, 4]
+    assert sought(ports, 60) == [1, 4]
 
 
-def test_who_waits_counts_too(port: list[socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_is_far_emptier_is_led_to_alone(ports: Ports) -> None:
+    """It has just been started again, and the others' people are not to wait behind those whom it lost."""
+    steered = Steering(ports, cores=2)
+    for index, held in enumerate((9000, 9001, 6000, 9002, 9003)):
+        steered.seat(index)[0] = held
+
+    steered.steer()
+    assert sought(ports, 40) == [2]
+    steered.seat(2)[0] = 7500
+    steered.steer()
+    assert sought(ports, 40) == [0, 2]
+
+
+def test_who_waits_counts_too(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that takes nobody in, though it has few, is not sought out for ever."""
     monkeypatch.setattr(steering, "_CROWD", 20)
-    steered = Steering(port, cores=1)
-    for place in range(5):
-        steered.seat(place)[0] = 10 * place
+    steered = Steering(ports, cores=1)
+    for index in range(5):
+        steered.seat(index)[0] = 10 * index
 
     steered.steer()
-    assert come(port, 15) == [15, 0, 0, 0, 0]
+    assert come(ports, 15) == [15, 0, 0, 0, 0]
     steered.steer()
-    assert come(port, 15) == [15, 15, 0, 0, 0], "that is 15 now, which is more than 10"
+    assert come(ports, 15) == [15, 15, 0, 0, 0], "that is 15 now, which is more than 10"
     steered.seat(1)[0] = 1000
     steered.steer()
-    assert come(port, 15) == [30, 15, 0, 0, 0]
+    assert come(ports, 15) == [30, 15, 0, 0, 0]
     steered.steer()
-    assert come(port, 15) == [30, 15, 15, 0, 0], "30 wait, a crowd"
+    assert come(ports, 15) == [30, 15, 15, 0, 0], "30 wait, a crowd"
 
 
-def test_nobody_is_led_to_a_process_that_is_away(port: list[socket.socket]) -> None:
-    """It would have to wait until that is back; before all have begun, anybody will do."""
-    steered = Steering(port, cores=2)
+def test_one_that_takes_nobody_in_is_left_out(ports: Ports) -> None:
+    """As long as it stalls: it may be stuck. While it has nobody to take in, it does not stall."""
+    steered = Steering(ports, cores=1)
+    for index in range(5):
+        steered.seat(index)[0] = 100 * index
+    for _ in range(9):
+        steered.steer()
+    assert come(ports, 10) == [10, 0, 0, 0, 0]
+    for _ in range(steering._PATIENCE):
+        steered.steer()
+    assert come(ports, 10) == [10, 10, 0, 0, 0]
+
+    steered.seat(0)[0] = taken(ports[0])
     steered.steer()
-    assert sum(come(port, 20)) == 20, "the kernel spreads them"
-    for listener in port:
-        taken(listener)
-    for place in range(5):
-        steered.seat(place)[0] = place
+    assert come(ports, 10) == [10, 10, 0, 0, 0]
+
+
+def test_who_connects_waits_for_a_process_that_returns(ports: Ports) -> None:
+    """But not for one that does not, or only later; before all have begun, anybody will do."""
+    steered = Steering(ports, cores=2)
+    steered.steer()
+    assert len(sought(ports, 40)) > 2, "the kernel spreads them"
+    for index in range(5):
+        steered.seat(index)[0] = index
 
     steered.steer()
-    steered.left(0)
-    assert [place for place, waiting in enumerate(come(port, 40)) if waiting] == [1, 2]
-    for listener in port:
-        taken(listener)
+    steered.left(0, returns=False)
+    assert sought(ports, 40) == [1, 2]
+    steered.left(4, returns=True)
+    assert sought(ports, 40) == [1, 4]
     steered.seat(0)[0] = 0
     steered.steer()
-    assert [place for place, waiting in enumerate(come(port, 40)) if waiting] == [0, 1]
+    assert sought(ports, 40) == [0, 4]
 
 
-def test_a_kernel_that_will_not_leaves_everything_as_it_was(
-    port: list[socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kernel_that_will_not_leaves_everything_as_it_was(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is said once, and the kernel spreads as before."""
     monkeypatch.setattr(steering, "_ATTACH_FILTER", 9999)
-    steered = Steering(port, cores=1)
+    steered = Steering(ports, cores=1)
     steered.seat(2)[0] = 0
     steered.steer()
 
     assert not steered.is_wanted
-    assert sum(waiting > 0 for waiting in come(port, 60)) > 1
+    assert sum(waiting > 0 for waiting in come(ports, 60)) > 1
 
 
-def test_as_many_processes_as_cores_are_not_steered(port: list[socket.socket]) -> None:
+def test_as_many_processes_as_cores_are_not_steered(ports: Ports) -> None:
     """All of them are warm."""
-    assert not Steering(port, cores=5).is_wanted
-    assert Steering(port, cores=4).is_wanted
+    assert not Steering(ports, cores=5).is_wanted
+    assert Steering(ports, cores=4).is_wanted

@@ -200,9 +200,9 @@ async def test_who_came_at_any_time_is_pinged_with_many_others() -> None:
     watch = Stopwatch()
     world = RealtimeWorld(rules=SessionRules(ping_interval=240, pong_timeout=1000), monotonic=watch)
     here = []
-    for _ in range(60):
+    for _ in range(240):
         here.append((await connected(world, person()))[:2])
-        watch.seconds += 4
+        watch.seconds += 1
 
     moments, pings, last = set[float](), 0, dict[int, float]()
     for _ in range(4 * 240):
@@ -213,13 +213,13 @@ async def test_who_came_at_any_time_is_pinged_with_many_others() -> None:
                 wire.frames.clear()
                 session.receive("{}")
                 if number in last:
-                    assert 0.95 * 240 <= watch() - last[number] <= 241
+                    assert 0.97 * 240 <= watch() - last[number] <= 241
                 last[number] = watch()
                 moments.add(watch())
                 pings += 1
 
-    assert pings >= 3 * 60
-    assert len(moments) <= 5 * 24
+    assert pings >= 3 * 240
+    assert len(moments) <= 5 * 48
 
 
 async def test_a_connection_that_does_not_sign_in_is_closed() -> None:

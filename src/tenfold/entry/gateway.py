@@ -19,7 +19,7 @@ from tenfold.entry import steering
 from tenfold.entry.connect import running_database
 from tenfold.entry.prefork import Place, Prefork
 from tenfold.entry.serve import Say, run
-from tenfold.entry.steering import Steering
+from tenfold.entry.steering import QUEUES, Steering
 from tenfold.entry.turns import take_long_turns
 from tenfold.kit.refusals import CannotStart
 from tenfold.platform.db.embedded import Address
@@ -51,15 +51,16 @@ class _Plan:
     """What the processes share."""
 
     house: House
-    listeners: list[socket.socket]
+    ports: list[list[socket.socket]]
+    """The listening sockets of each process, which share one address."""
     board: Board
     steering: Steering
     capacity: int
 
-    def ended(self, index: int) -> None:
+    def ended(self, index: int, returns: bool) -> None:
         """Forget what a process said that is no more."""
         self.board.erase(index)
-        self.steering.left(index)
+        self.steering.left(index, returns=returns)
 
 
 def gateway(settings: Settings, say: Say) -> int:
@@ -69,17 +70,17 @@ def gateway(settings: Settings, say: Say) -> int:
     """
     numbers = settings.gateway
     count = numbers.processes or os.cpu_count() or 1
-    listeners = share_port(numbers.host, numbers.port, count)
+    ports = share_port(numbers.host, numbers.port, count)
     settings = _lean(settings)
     address = asyncio.run(_checked(settings))
     house = House(settings, address.dsn, address.options)
     house.prepare()
-    plan = _Plan(house, listeners, Board(count), Steering(listeners), _capacity(numbers.connections))
+    plan = _Plan(house, ports, Board(count), Steering(ports), _capacity(numbers.connections))
     processes = Prefork(
         functools.partial(_serve, plan),
         count,
         grace=(numbers.drain + _STOP_MARGIN).total_seconds(),
-        on_ready=lambda: say(_greeting(listeners[0], count, plan.capacity)),
+        on_ready=lambda: say(_greeting(ports[0][0], count, plan.capacity)),
         on_stopping=functools.partial(_close, plan, say),
         on_ended=plan.ended,
         on_tick=plan.steering.steer if plan.steering.is_wanted else None,
@@ -88,8 +89,8 @@ def gateway(settings: Settings, say: Say) -> int:
     return processes.run()
 
 
-def share_port(host: str, port: int, count: int) -> list[socket.socket]:
-    """As many sockets on one address, among which the kernel spreads who connects. Raises `CannotStart`.
+def share_port(host: str, port: int, count: int) -> list[list[socket.socket]]:
+    """Sockets on one address for so many processes, among which the kernel spreads who connects. Raises `CannotStart`.
 
     The parent holds all of them, so that whoever connects while a process is started again waits instead of failing.
     One is bound alone first: others of the same user could share the port unnoticed.
@@ -98,7 +99,7 @@ def share_port(host: str, port: int, count: int) -> list[socket.socket]:
         family, address = alone.family, alone.getsockname()
     listeners: list[socket.socket] = []
     try:
-        for _ in range(count):
+        for _ in range(count * QUEUES):
             listener = socket.socket(family, socket.SOCK_STREAM)
             listeners.append(listener)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -111,7 +112,7 @@ def share_port(host: str, port: int, count: int) -> list[socket.socket]:
         for listener in listeners:
             listener.close()
         raise CannotStart(f"Cannot share {host}:{address[1]}: {error.strerror or error}.") from None
-    return listeners
+    return [listeners[index * QUEUES : (index + 1) * QUEUES] for index in range(count)]
 
 
 def _lean(settings: Settings) -> Settings:
@@ -157,22 +158,21 @@ def _greeting(listener: socket.socket, count: int, capacity: int) -> str:
 def _close(plan: _Plan, say: Say) -> None:
     say("Stopping: telling clients to reconnect ...")
     plan.steering.stop()
-    for listener in plan.listeners:
+    for listener in itertools.chain.from_iterable(plan.ports):
         listener.close()
 
 
 def _serve(plan: _Plan, place: Place) -> None:
     """The life of one process."""
-    listener = plan.listeners[place.index]
-    for other in plan.listeners:
-        if other is not listener:
-            other.close()
+    for others in (*plan.ports[: place.index], *plan.ports[place.index + 1 :]):
+        for listener in others:
+            listener.close()
     gc.set_threshold(*_GC_THRESHOLDS)
     take_long_turns()
-    run(_carry(plan, place, listener))
+    run(_carry(plan, place))
 
 
-async def _carry(plan: _Plan, place: Place, listener: socket.socket) -> None:
+async def _carry(plan: _Plan, place: Place) -> None:
     logs.bind(process=place.index)
     house = plan.house
     try:
@@ -180,7 +180,7 @@ async def _carry(plan: _Plan, place: Place, listener: socket.socket) -> None:
         gateway_ = house.gateway(
             plan.capacity, functools.partial(_metrics, plan.board, place.index), plan.steering.seat(place.index)
         )
-        await gateway_.open(listener)
+        await gateway_.open(*plan.ports[place.index])
         try:
             place.ready()
             await _until_stopped(house, plan.board, place)

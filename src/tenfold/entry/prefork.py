@@ -6,6 +6,7 @@ caller's: it knows signals, processes and exit codes only. POSIX.
 
 import contextlib
 import gc
+import math
 import os
 import signal
 import time
@@ -66,14 +67,14 @@ class Prefork:
         grace: float,
         on_ready: Callable[[], None] = lambda: None,
         on_stopping: Callable[[], None] = lambda: None,
-        on_ended: Callable[[int], None] = lambda index: None,
+        on_ended: Callable[[int, bool], None] = lambda index, returns: None,
         on_tick: Callable[[], None] | None = None,
         tick: float = 1.0,
     ) -> None:
         """`on_ready` is called when all serve for the first time, `on_stopping` before they are told to stop.
 
-        `on_ended` is called with the index of each process that has ended, and `on_tick` every `tick` seconds until
-        they are to stop. All of them run in the parent.
+        `on_ended` is called with the index of each process that has ended and whether it is started again at once, and
+        `on_tick` every `tick` seconds until they are to stop. All of them run in the parent.
         """
         self._work = work
         self._count = count
@@ -172,7 +173,6 @@ class Prefork:
     def _reap(self) -> None:
         for child, status in list(self._ended()):
             del self._children[child.index]
-            self._on_ended(child.index)
             if self._is_stopping:
                 if status != 0:
                     self._code = self._code or KILLED
@@ -182,6 +182,7 @@ class Prefork:
                 self._stop()
             else:
                 self._start_again(child, status)
+            self._on_ended(child.index, self._due.get(child.index, math.inf) <= time.monotonic())
 
     def _ended(self) -> Iterator[tuple[_Child, int]]:
         for child in self._children.values():

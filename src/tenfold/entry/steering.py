@@ -1,11 +1,14 @@
 """Steering: who connects is led to the emptiest few of the processes that share a port, by a filter in the kernel.
 
 A crowd that is spread over many more processes than there are cores finds each of them with cold caches, for a few
-connections at a time. Where the processes are no more than the cores, or the system is not Linux, nothing is steered:
-the kernel spreads who connects over all.
+connections at a time, and keeps whoever is connected there waiting. So it is led to few, and when one process is far
+emptier than all others (it has just been started again) to that one alone: those it lost wait in its queues, which are
+made long enough for them. Where the processes are no more than the cores, or the system is not Linux, nothing is
+steered: the kernel spreads who connects over all.
 """
 
 import ctypes
+import itertools
 import mmap
 import os
 import socket
@@ -21,7 +24,13 @@ from tenfold.platform.realtime.gateway import AWAY, Seat
 EVERY = 0.5
 """Seconds for which those who connect are led to the same processes."""
 
-_CROWD = 1000
+QUEUES = 8
+"""Listening sockets of a process: the kernel lets no more than `net.core.somaxconn` (4096) wait at each."""
+
+_CROWD = 2048 * QUEUES
+_FAR = 2000
+_PATIENCE = 4  # times
+_MOST = 128  # processes at a time: a filter has up to 4096 lines, and two for each of their sockets
 _ATTACH_FILTER = 51  # SO_ATTACH_REUSEPORT_CBPF of socket(7)
 # Classic BPF, as linux/filter.h and linux/bpf_common.h have it: code, lines to skip if so, if not so, constant.
 _LINE = struct.Struct("=HBBI")
@@ -33,39 +42,50 @@ log = structlog.get_logger("tenfold.gateway")
 
 
 class Load(NamedTuple):
-    """The connections that a process has, and those that wait for it to accept them."""
+    """The connections that a process has, and those that wait for it to accept them.
+
+    `stalled` is how many times in a row somebody waited and its connections were as many as the time before.
+    """
 
     held: int
     waiting: int
+    stalled: int = 0
 
     @property
-    def is_crowded(self) -> bool:
-        """Whether it should first take in those who wait."""
-        return self.waiting > _CROWD
+    def total(self) -> int:
+        """What it has to carry."""
+        return self.held + self.waiting
+
+    @property
+    def is_barred(self) -> bool:
+        """Whether it should first take in those who wait: there are too many of them, or it may be stuck."""
+        return self.waiting > _CROWD or self.stalled >= _PATIENCE
 
 
 class Steering:
     """Knows what each process holds, from memory that they share; make it before the fork.
 
-    `listeners` are the sockets of the port, one per process, in the order in which they began to listen.
+    `ports` are the sockets of the port, those of one process after those of another, all of them in the order in which
+    they began to listen.
     """
 
-    def __init__(self, listeners: Sequence[socket.socket], cores: int | None = None) -> None:
-        self._listeners = listeners
-        self._at_a_time = cores or os.cpu_count() or 1
-        self._held = memoryview(mmap.mmap(-1, 8 * len(listeners))).cast("q")
+    def __init__(self, ports: Sequence[Sequence[socket.socket]], cores: int | None = None) -> None:
+        self._ports = ports
+        self._at_a_time = min(cores or os.cpu_count() or 1, _MOST)
+        self._held = memoryview(mmap.mmap(-1, 8 * len(ports))).cast("q")
+        self._stalled = [(AWAY, 0)] * len(ports)
         self._led: list[int] = []
-        self.is_wanted = len(listeners) > self._at_a_time and sys.platform == "linux"
-        for index in range(len(listeners)):
+        self.is_wanted = len(ports) > self._at_a_time and sys.platform == "linux"
+        for index in range(len(ports)):
             self._held[index] = AWAY
 
     def seat(self, index: int) -> Seat:
         """Where a process keeps how many connections it has, one number. It is led to from its first writing on."""
         return self._held[index : index + 1]
 
-    def left(self, index: int) -> None:
-        """A process has ended: nobody is led to it until it is back."""
-        self._held[index] = AWAY
+    def left(self, index: int, *, returns: bool) -> None:
+        """A process has ended. When it is started again at once, who connects may wait for it; else it is left out."""
+        self._held[index] = 0 if returns else AWAY
         self.steer()
 
     def steer(self) -> None:
@@ -76,29 +96,44 @@ class Steering:
         if not led or led == self._led:
             return
         try:
-            _attach(self._listeners[0], program(led))
+            _attach(self._ports[0][0], program(self._sockets_of(led)))
             self._led = led
         except OSError as error:
             log.warning("gateway.cannot_steer", error=str(error))
             self.is_wanted = False
 
     def stop(self) -> None:
-        """The listeners are about to be closed."""
+        """The sockets are about to be closed."""
         self.is_wanted = False
 
     def _loads(self) -> list[Load | None]:
         """What each process has to carry; None for one that is away."""
-        pairs = zip(self._held, self._listeners, strict=True)
-        return [None if held == AWAY else Load(held, _waiting(listener)) for held, listener in pairs]
+        return [None if held == AWAY else self._load(index, held) for index, held in enumerate(self._held)]
+
+    def _load(self, index: int, held: int) -> Load:
+        waiting = sum(map(_waiting, self._ports[index]))
+        before, stalled = self._stalled[index]
+        stalled = stalled + 1 if waiting and held == before else 0
+        self._stalled[index] = held, stalled
+        return Load(held, waiting, stalled)
+
+    def _sockets_of(self, led: Sequence[int]) -> list[int]:
+        """The places of these processes' sockets among all of the port."""
+        firsts = [0, *itertools.accumulate(map(len, self._ports))]
+        return [place for index in led for place in range(firsts[index], firsts[index + 1])]
 
 
 def emptiest(loads: Sequence[Load | None], count: int) -> list[int]:
-    """The places of the smallest loads, so many of those that are known, in their order.
+    """The indexes of the smallest loads, at most so many, none far above the least.
 
-    Whoever lets a crowd wait comes last: it may be stuck, and would else be sought out for ever.
+    Whoever lets a crowd wait, or takes nobody in, is only among them when all are like that: it may be stuck, and would
+    else be sought out for ever.
     """
-    known = [(load.is_crowded, load.held + load.waiting, place) for place, load in enumerate(loads) if load is not None]
-    return sorted(place for _, _, place in sorted(known)[:count])
+    known = sorted((load.is_barred, load.total, index) for index, load in enumerate(loads) if load is not None)
+    if not known:
+        return []
+    is_barred, least, _ = known[0]
+    return sorted(index for barred, total, index in known[:count] if barred is is_barred and total <= least + _FAR)
 
 
 def program(places: Sequence[int]) -> bytes:

@@ -22,7 +22,7 @@ from tenfold.platform.realtime.kinds import Kinds
 
 # Times in an interval at which a process pings: whoever is due at one of them is pinged with all the others, and their
 # pongs come together too. Where a process has little else to do, each is a start with cold caches.
-_PING_TIMES = 24
+_PING_TIMES = 48
 
 
 class Authenticated(msgspec.Struct, frozen=True, gc=False):

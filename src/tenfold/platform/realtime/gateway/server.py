@@ -120,18 +120,19 @@ class Gateway:
         """How many connections there are, those that have not said yet what they want included."""
         return self._seat[0]
 
-    async def open(self, listener: socket.socket) -> None:
-        """Answer on a bound socket from now on.
+    async def open(self, *listeners: socket.socket) -> None:
+        """Answer on bound sockets of one address from now on.
 
         libuv takes one connection per descriptor and turn of the loop. With one descriptor, each of a crowd would pay
         for a whole turn, and what they all ask of Redis would go there one by one: so there are several.
         """
         self.loop = asyncio.get_running_loop()
         self.works = Works(self.loop)
-        self.family = listener.family
+        self.family = listeners[0].family
         self._seat[0] = 0
-        while len(self._servers) < _ACCEPTED_AT_ONCE:
-            descriptor = listener.dup() if self._servers else listener
+        for number in range(max(_ACCEPTED_AT_ONCE, len(listeners))):
+            listener = listeners[number % len(listeners)]
+            descriptor = listener if number < len(listeners) else listener.dup()
             server = await self.loop.create_server(self._accept, sock=descriptor, backlog=self.rules.backlog)
             self._servers.append(server)
 
