@@ -103,8 +103,10 @@ class Generator:
         poll, clock = self._epoll.poll, time.monotonic
         checked = clock()
         while True:
-            if not self._under_way:
-                time.sleep(self._nap if self._next >= self._users else _NAP)
+            if self._next >= self._users:
+                time.sleep(self._nap)
+            elif not self._under_way:
+                time.sleep(_NAP)
             for descriptor, event in poll(self._wait(), _AT_ONCE):
                 if descriptor == orders:
                     self._obey(os.read(orders, 4096), answers)
