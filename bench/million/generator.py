@@ -32,9 +32,9 @@ _FILES = 20_100
 _EPOCH = 40
 LONGEST_US = 120_000_000
 _AT_ONCE = 4096  # events
-# Seconds between two looks of a generator that only listens: it takes together what has come, as a million clients on
-# other machines would cost this one nothing at all. What it sees late counts as late. While others still connect there
-# are only pings to see, which have time.
+# Seconds between two looks of a generator that listens, though some of its users may come back just then: it takes
+# together what has come, as a million clients on other machines would cost this one nothing at all. What it sees late
+# counts as late. While others still connect there are only pings to see, which have time.
 _NAP, _LONG_NAP = 0.02, 0.25
 _PATIENCE = 30.0  # seconds that an attempt may take
 _AGAIN = (0.1, 2.0)  # seconds within which a client that lost its connection comes back, drawn evenly

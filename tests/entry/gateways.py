@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import msgspec
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.entry.running import Serving, started
+from tests.entry.running import Serving, started, until
 
 _ESTABLISHED = "01"
 
@@ -67,9 +66,12 @@ class Carrying:
         """Connections of one person to every process: four by four, until each process has some."""
         with ExitStack() as stack:
             found: list[Socket] = []
-            while not all(self.held().values()):
-                found += stack.enter_context(self.sockets(token, 4))
-                time.sleep(0.1)
+
+            def everywhere() -> bool:
+                found.extend(stack.enter_context(self.sockets(token, 4)))
+                return all(self.held().values())
+
+            assert until(everywhere), self.held()
             yield found
 
 

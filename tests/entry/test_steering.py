@@ -57,21 +57,23 @@ def taken(listeners: list[socket.socket]) -> int:
 
 @given(LOADS, st.integers(1, 6))
 def test_the_emptiest_come_first(loads: list[Load | None], count: int) -> None:
-    """Who is left out is away, barred while others are not, or has no less to carry than those who are led to."""
+    """Who is left out is away or carries no less; and while there is room, is barred or far above the least."""
     chosen = emptiest(loads, count)
     there = {index: load for index, load in enumerate(loads) if load is not None}
     led_to = [there[index] for index in chosen]
+    left_out = [load for index, load in there.items() if index not in chosen]
 
     assert chosen == sorted(set(chosen))
     assert bool(chosen) is bool(there)
     assert len(chosen) <= count
-    for load in [load for index, load in there.items() if index not in chosen]:
-        is_better_than = [load.is_barred < other.is_barred or load.total < other.total for other in led_to]
-        assert load.is_barred or not any(is_better_than)
+    for load in left_out:
+        assert all((load.is_barred, load.total) >= (other.is_barred, other.total) for other in led_to)
     if led_to:
         least = min(load.total for load in led_to)
         assert all(load.total <= least + steering._FAR for load in led_to)
         assert not any(load.is_barred for load in led_to) or all(load.is_barred for load in there.values())
+        if len(chosen) < count:
+            assert all(load.is_barred > led_to[0].is_barred or load.total > least + steering._FAR for load in left_out)
 
 
 def test_nobody_comes_to_any_but_the_emptiest(ports: Ports) -> None:

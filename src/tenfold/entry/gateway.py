@@ -213,11 +213,10 @@ async def _until_stopped(house: House, board: Board, place: Place) -> None:
         try:
             board.write(place.index)
             if turn % _KEPT_EVERY == 0:
+                gc.collect(2 if turn % _COLLECTED_EVERY == 0 else 1)
                 await house.db.trim()
         except Exception:
             log.exception("gateway.housekeeping_failed")  # no reason to end everybody's connection
-        if turn % _KEPT_EVERY == 0:
-            gc.collect(2 if turn % _COLLECTED_EVERY == 0 else 1)
         # Begun together, they would all take their turns at once: each goes on after a part of one.
         part = random.random() if turn == place.index else 1.0  # noqa: S311 - no secret
         try:

@@ -8,7 +8,6 @@ steered: the kernel spreads who connects over all.
 """
 
 import ctypes
-import itertools
 import mmap
 import os
 import socket
@@ -27,9 +26,9 @@ EVERY = 0.5
 QUEUES = 8
 """Listening sockets of a process: the kernel lets no more than `net.core.somaxconn` (4096) wait at each."""
 
-_CROWD = 2048 * QUEUES
-_FAR = 2000
-_PATIENCE = 4  # times
+_CROWD = 2048 * QUEUES  # that wait for one process: half of what its queues hold
+_FAR = 2000  # connections by which a process is too much fuller than the emptiest to be led to beside it
+_PATIENCE = 4  # looks in a row at which a process took in nobody of those who wait
 _MOST = 128  # processes at a time: a filter has up to 4096 lines, and two for each of their sockets
 _ATTACH_FILTER = 51  # SO_ATTACH_REUSEPORT_CBPF of socket(7)
 # Classic BPF, as linux/filter.h and linux/bpf_common.h have it: code, lines to skip if so, if not so, constant.
@@ -65,8 +64,7 @@ class Load(NamedTuple):
 class Steering:
     """Knows what each process holds, from memory that they share; make it before the fork.
 
-    `ports` are the sockets of the port, those of one process after those of another, all of them in the order in which
-    they began to listen.
+    `ports` are the sockets of the port, `QUEUES` of each process, all in the order in which they began to listen.
     """
 
     def __init__(self, ports: Sequence[Sequence[socket.socket]], cores: int | None = None) -> None:
@@ -96,7 +94,8 @@ class Steering:
         if not led or led == self._led:
             return
         try:
-            _attach(self._ports[0][0], program(self._sockets_of(led)))
+            places = [index * QUEUES + number for index in led for number in range(QUEUES)]
+            _attach(self._ports[0][0], program(places))
             self._led = led
         except OSError as error:
             log.warning("gateway.cannot_steer", error=str(error))
@@ -116,11 +115,6 @@ class Steering:
         stalled = stalled + 1 if waiting and held == before else 0
         self._stalled[index] = held, stalled
         return Load(held, waiting, stalled)
-
-    def _sockets_of(self, led: Sequence[int]) -> list[int]:
-        """The places of these processes' sockets among all of the port."""
-        firsts = [0, *itertools.accumulate(map(len, self._ports))]
-        return [place for index in led for place in range(firsts[index], firsts[index + 1])]
 
 
 def emptiest(loads: Sequence[Load | None], count: int) -> list[int]:
