@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bench.machine import facts
-from bench.million import limits, people, phases, report
+from bench.million import floor, limits, messages, people, phases, report
 from bench.million.board import Board
 from bench.million.crew import Crew
 from bench.million.phases import Scene
@@ -49,7 +49,7 @@ def measure(run: Run, folder: Path) -> dict[str, Any]:
         say(f"The gateway: {run.gateways} processes ...")
         command = [TENFOLD, "gateway", "--processes", str(run.gateways), "--port", str(port)]
         gateway = servers.start(command, environment, is_killed=True)
-        servers.until(lambda: takes_sockets(port, "/connection/websocket"), gateway, "tenfold gateway", 180)
+        servers.until(lambda: takes_sockets(port, messages.PATH), gateway, "tenfold gateway", 180)
         time.sleep(1 + run.gateways / 10)
         scene = Scene(run, board, crew, gateway.pid, publisher, redis, redis_port)
         found: dict[str, Any] = {}
@@ -103,6 +103,9 @@ def main() -> None:
             "run": asdict(run),
             **measure(run, folder),
         }
+        if run.floor:
+            say("Everybody connects to a bare listener ...")
+            document["parts"]["floor"] = floor.connect(run, folder)
     say("")
     say(report.table(document))
     say(f"Kept in {report.keep(document)} and the .json beside it.")

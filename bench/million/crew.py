@@ -34,7 +34,17 @@ class Findings:
 class Crew:
     """The generators; leaving the block ends them."""
 
-    def __init__(self, run: Run, board: Board, tokens: Path, *, width: int, port: int) -> None:
+    def __init__(
+        self,
+        run: Run,
+        board: Board,
+        tokens: Path,
+        *,
+        width: int,
+        port: int,
+        generator: type[Generator] = Generator,
+    ) -> None:
+        self._generator = generator
         self._members: list[tuple[int, int, int]] = []
         self._shares: list[Share] = []
         self._board = board
@@ -121,7 +131,7 @@ class Crew:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 take_long_turns()
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
-                Generator(share, board, tokens, width=width).run(orders, answers)
+                self._generator(share, board, tokens, width=width).run(orders, answers)
             except BaseException:
                 traceback.print_exc()
             finally:

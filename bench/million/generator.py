@@ -224,7 +224,7 @@ class Generator:
 
     def _joined(self, descriptor: int, connected: Connected) -> None:
         """The server has signed the connection in, with everything that was missed if it had been here before."""
-        user, now = self._who[descriptor], time.monotonic_ns()
+        user = self._who[descriptor]
         own = connected.subs.get(channel_of(self._share.first + user))
         everyone = connected.subs.get(EVERYONE)
         if own is None or everyone is None:
@@ -236,16 +236,21 @@ class Generator:
                 self._row[RECOVERED] += self._take(user, publication)
             self._row[MISSING] += max(0, own.offset - self._offsets[user])
             self._row[BROADCASTS] += len(everyone.publications)
-            self._row[LAST_BACK] = now
-        else:
-            self._row[FIRST_LIVE] = self._row[FIRST_LIVE] or now
-            self._row[LAST_LIVE] = now
+            self._row[LAST_BACK] = time.monotonic_ns()
         epoch = own.epoch.encode()
         if len(epoch) > _EPOCH:
             raise ValueError(f"an epoch of {len(epoch)} characters")
         self._epochs[_EPOCH * user : _EPOCH * (user + 1)] = epoch.ljust(_EPOCH, b"\0")
         self._everyone_epoch = everyone.epoch
         self._offsets[user], self._everyone[user] = own.offset, everyone.offset
+        self._begins(descriptor, user)
+
+    def _begins(self, descriptor: int, user: int) -> None:
+        """A connection stands, for the first time or again."""
+        if not self._known[user]:
+            now = time.monotonic_ns()
+            self._row[FIRST_LIVE] = self._row[FIRST_LIVE] or now
+            self._row[LAST_LIVE] = now
         self._stage[descriptor] = _LIVE
         self._known[user] = self._live[user] = 1
         self._row[N_LIVE] += 1
@@ -395,3 +400,17 @@ class Generator:
         self._row[FIRST_BROADCAST] = self._row[FIRST_BROADCAST] or now
         self._row[LAST_BROADCAST] = now
         self._broadcast.record_value((now - publication.data.due) // 1000)
+
+
+class Bare(Generator):
+    """Says hello to a bare listener, and is connected when that comes back."""
+
+    def _upgraded(self, descriptor: int, stream: bytes) -> bytes:
+        at = upgraded(stream)
+        if at:
+            os.write(descriptor, messages.HELLO)
+            self._stage[descriptor] = _JOINING
+        return stream[at:]
+
+    def _take_frame(self, descriptor: int, payload: bytes, data: bytes) -> None:
+        self._begins(descriptor, self._who[descriptor])

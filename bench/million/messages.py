@@ -6,9 +6,11 @@ from bench.million.people import channel_of
 from bench.sockets.frames import frame, upgrade
 
 EVERYONE = "everyone"
-UPGRADE = upgrade("127.0.0.1", "/connection/websocket")
+PATH = "/connection/websocket"
+UPGRADE = upgrade("127.0.0.1", PATH)
 PING = b"\x81\x02{}"
 PONG = frame(b"{}")
+HELLO = frame(b"hello")
 
 
 class Message(msgspec.Struct, gc=False):

@@ -36,6 +36,7 @@ def lines(document: Mapping[str, Any]) -> list[Line]:
         ("everyone", _of_everyone),
         ("loss", _of_loss),
         ("reckoning", _of_reckoning),
+        ("floor", _of_floor),
     ):
         if name in parts:
             found += of_part(parts[name])
@@ -115,6 +116,7 @@ def _of_loss(part: Mapping[str, Any]) -> list[Line]:
         Line("  recovered", account, "all", complete),
         Line("  others cut off", str(cut_off), "0", unmoved),
         Line("  messages to the others", _latency(others), "p99 < 200 ms", others["p99"] < 200),
+        Line("  cores of all", _cores(part["cores"])),
     ]
 
 
@@ -122,6 +124,11 @@ def _of_reckoning(part: Mapping[str, Any]) -> list[Line]:
     right = part["lost"] == part["invented"] == 0
     value = f"{part['sent']} sent, {part['seen']} seen, {part['lost']} lost, {part['invented']} invented"
     return [Line("every message of the run, user by user", value, "none lost", right)]
+
+
+def _of_floor(part: Mapping[str, Any]) -> list[Line]:
+    value = f"{part['connected']} connected, {part['per_second']:.0f} per second, {part['failures']} failures"
+    return [Line("a bare listener of picows, in as many processes", value)]
 
 
 def _cores(cores: Mapping[str, float]) -> str:

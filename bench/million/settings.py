@@ -22,6 +22,7 @@ class Run:
     ping: float
     messages: float
     seconds: float
+    floor: bool
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def options() -> Run:
     parser.add_argument("--ping", type=float, help="the gateway's ping interval in seconds (120; below 100000: 25)")
     parser.add_argument("--messages", type=float, default=2_000.0, help="messages to single users per second (2000)")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long they are sent (20)")
+    parser.add_argument("--floor", action="store_true", help="connect to a bare listener of picows as well")
     chosen = parser.parse_args()
     connections = chosen.connections
     return Run(
@@ -62,4 +64,5 @@ def options() -> Run:
         ping=chosen.ping or (120.0 if connections >= 100_000 else 25.0),
         messages=chosen.messages,
         seconds=chosen.seconds,
+        floor=chosen.floor,
     )
