@@ -83,7 +83,7 @@ def gateway(settings: Settings, say: Say) -> int:
         on_ready=lambda: say(_greeting(ports[0][0], count, plan.capacity)),
         on_stopping=functools.partial(_close, plan, say),
         on_ended=plan.ended,
-        on_tick=plan.steering.steer if plan.steering.is_wanted else None,
+        on_tick=plan.steering.steer,
         tick=steering.EVERY,
     )
     return processes.run()

@@ -5,10 +5,11 @@ caller's: it knows signals, processes and exit codes only. POSIX.
 """
 
 import contextlib
+import fcntl
 import gc
-import math
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -52,11 +53,36 @@ class _Child:
     is_ready: bool = False
 
 
+class _Lives:
+    """Which children live. Each locks its byte of a file that nobody sees.
+
+    The kernel takes the lock back early in the end of a process. The parent is told of the end last, and to close very
+    many connections takes seconds.
+    """
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as there are children
+
+    def begin(self, index: int) -> None:
+        """Live, in a child."""
+        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, index)
+
+    def is_over(self, index: int) -> bool:
+        """Whether a child that has begun to live is about to be gone."""
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, index)
+        except OSError:
+            return False
+        fcntl.lockf(self._file, fcntl.LOCK_UN, 1, index)
+        return True
+
+
 class Prefork:
     """Runs `work` in so many processes. `run` returns the exit code in the parent; a child ends in it.
 
-    A process that dies is started again at once; one that dies young again and again, after a pause that grows. On
-    SIGTERM, SIGINT or SIGHUP all are asked to stop, and have `grace` seconds for it; a second signal kills.
+    A process that dies is started again, as soon as it is noticed (within `tick` seconds), while what is left of it may
+    still be cleared away; one that dies young again and again, after a pause that grows. On SIGTERM, SIGINT or SIGHUP
+    all are asked to stop, and have `grace` seconds for it; a second signal kills.
     """
 
     def __init__(
@@ -68,12 +94,12 @@ class Prefork:
         on_ready: Callable[[], None] = lambda: None,
         on_stopping: Callable[[], None] = lambda: None,
         on_ended: Callable[[int, bool], None] = lambda index, returns: None,
-        on_tick: Callable[[], None] | None = None,
-        tick: float = 1.0,
+        on_tick: Callable[[], None] = lambda: None,
+        tick: float = 0.5,
     ) -> None:
         """`on_ready` is called when all serve for the first time, `on_stopping` before they are told to stop.
 
-        `on_ended` is called with the index of each process that has ended and whether it is started again at once, and
+        `on_ended` is called with the index of each process that is no more and whether it is started again at once, and
         `on_tick` every `tick` seconds until they are to stop. All of them run in the parent.
         """
         self._work = work
@@ -86,6 +112,8 @@ class Prefork:
         self._tick = tick
         self._tick_at = 0.0
         self._children: dict[int, _Child] = {}
+        self._leaving: dict[int, _Child] = {}  # by process: they have died, and are not gone yet
+        self._lives = _Lives()
         self._due: dict[int, float] = {}
         self._failures = [0] * count
         self._lifeline, self._lifeline_end = os.pipe()
@@ -103,7 +131,7 @@ class Prefork:
         try:
             for index in range(self._count):
                 self._start(index)
-            while self._children or self._due:
+            while self._children or self._due or self._leaving:
                 self._turn()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -127,6 +155,7 @@ class Prefork:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
+        self._lives.begin(index)
         self._work(Place(index, self._lifeline, self._news_end))
         raise SystemExit(0)
 
@@ -136,6 +165,7 @@ class Prefork:
         if heard is not None and heard.si_signo in _ENDING:
             self._stop()
         self._reap()
+        self._look_after_them()
         self._read_news()
         now = time.monotonic()
         if self._kill_at is not None and now >= self._kill_at:
@@ -143,17 +173,15 @@ class Prefork:
             self._code = self._code or KILLED
         for index in [index for index, due in self._due.items() if due <= now]:
             self._start(index)
-        if self._on_tick is not None and now >= self._tick_at and not self._is_stopping:
+        if now >= self._tick_at and not self._is_stopping:
             self._tick_at = now + self._tick
             self._on_tick()
 
     def _patience(self) -> float:
         if not self._all_were_ready and not self._is_stopping:
             return _GLANCE
-        times = [*self._due.values(), *([self._kill_at] if self._kill_at is not None else [])]
-        if self._on_tick is not None and not self._is_stopping:
-            times.append(self._tick_at)
-        return min(3600.0, max(0.01, min(times) - time.monotonic())) if times else 3600.0
+        next_ = self._tick_at if self._kill_at is None else self._kill_at
+        return max(0.01, min((next_, *self._due.values())) - time.monotonic())
 
     def _stop(self) -> None:
         """Ask all to stop; asked before, kill them."""
@@ -172,25 +200,40 @@ class Prefork:
 
     def _reap(self) -> None:
         for child, status in list(self._ended()):
+            exit_code = os.waitstatus_to_exitcode(status)
+            if self._leaving.pop(child.pid, None) is not None:
+                log.info("a process that has died is gone", process=child.index, pid=child.pid, exit_code=exit_code)
+                continue
             del self._children[child.index]
             if self._is_stopping:
                 if status != 0:
                     self._code = self._code or KILLED
+                self._on_ended(child.index, False)
             elif not self._all_were_ready and os.WIFEXITED(status) and not child.is_ready:
-                log.error("a process could not start", process=child.index, exit_code=os.WEXITSTATUS(status))
+                log.error("a process could not start", process=child.index, exit_code=exit_code)
                 self._code = NOT_STARTED
                 self._stop()
+                self._on_ended(child.index, False)
             else:
-                self._start_again(child, status)
-            self._on_ended(child.index, self._due.get(child.index, math.inf) <= time.monotonic())
+                self._start_again(child, exit_code)
 
     def _ended(self) -> Iterator[tuple[_Child, int]]:
-        for child in self._children.values():
+        for child in (*self._children.values(), *self._leaving.values()):
             pid, status = os.waitpid(child.pid, os.WNOHANG)
             if pid:
                 yield child, status
 
-    def _start_again(self, child: _Child, status: int) -> None:
+    def _look_after_them(self) -> None:
+        """Start again whoever is about to be gone."""
+        if self._is_stopping:
+            return
+        for child in list(self._children.values()):
+            if child.is_ready and self._lives.is_over(child.index):
+                self._leaving[child.pid] = self._children.pop(child.index)
+                os.kill(child.pid, signal.SIGKILL)  # whatever it still is, it must not serve beside its successor
+                self._start_again(child, None)
+
+    def _start_again(self, child: _Child, exit_code: int | None) -> None:
         now = time.monotonic()
         failures = self._failures[child.index] + 1 if now - child.started_at < _SHORT_LIFE else 0
         self._failures[child.index] = failures
@@ -200,9 +243,10 @@ class Prefork:
             "a process has died; it is started again",
             process=child.index,
             pid=child.pid,
-            exit_code=os.waitstatus_to_exitcode(status),
+            exit_code=exit_code,
             pause=pause,
         )
+        self._on_ended(child.index, not pause)
 
     def _read_news(self) -> None:
         with contextlib.suppress(BlockingIOError):
