@@ -150,7 +150,7 @@ def table(document: Mapping[str, Any]) -> str:
         f"{document['at']} · {machine['cores']} × {machine['cpu']}, {machine['memory_gb']} GB · "
         f"load before {machine['load_before']:.1f} · {machine['system']}",
         f"{run['connections']} connections, {run['gateways']} gateway processes, {run['generators']} generators, "
-        f"tokens of 12 hours, Redis {document['redis']}",
+        f"tokens of 12 hours, Redis {document['redis']} at priority {document['redis_priority']}",
         "",
     ]
     rows = [
