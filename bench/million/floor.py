@@ -11,6 +11,7 @@ import resource
 import signal
 import socket
 import time
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from typing import Any
 from bench.million import messages
 from bench.million.board import Board
 from bench.million.crew import Crew
-from bench.million.generator import Bare
+from bench.million.generator import JOINING, Generator
 from bench.million.settings import Run
+from bench.sockets.frames import upgraded
 from bench.sockets.servers import free_port, takes_sockets
 
 _BACKLOG, _LISTENERS = 4096, 8
@@ -28,14 +30,29 @@ _LONGEST = 300.0  # seconds
 _MOST = 300_000  # connections: with more, what bare sockets keep in the kernel comes near the usual net.ipv4.tcp_mem
 
 
+class Bare(Generator):
+    """Says hello to a bare listener, and is connected when that comes back."""
+
+    def _upgraded(self, descriptor: int, stream: bytes) -> bytes:
+        at = upgraded(stream)
+        if at:
+            os.write(descriptor, messages.HELLO)
+            self._stage[descriptor] = JOINING
+        return stream[at:]
+
+    def _take_frame(self, descriptor: int, payload: bytes, data: bytes) -> None:
+        self._begins(descriptor, self._who[descriptor])
+
+
 def connect(run: Run, folder: Path) -> dict[str, Any]:
     """Open as many connections as the run has, up to `_MOST`, and say at which rate."""
     run = replace(run, connections=min(run.connections, _MOST))
     port = free_port()
     board = Board(folder / "floor", run.connections, run.generators)
     with Crew(run, board, folder / "tokens", width=1, port=port, generator=Bare) as crew:
-        pids = [_fork(port) for _ in range(run.gateways)]
+        pids: list[int] = []
         try:
+            pids += (_fork(port) for _ in range(run.gateways))
             _wait_for(port)
             end = time.monotonic() + _LONGEST
             while board.total("live") < run.connections and time.monotonic() < end:
@@ -44,6 +61,8 @@ def connect(run: Run, folder: Path) -> dict[str, Any]:
                 time.sleep(0.02)
             seconds = (board.latest("last_live_ns") - board.earliest("first_live_ns")) / 1e9
             live = board.total("live")
+            if any(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z" for pid in pids):
+                raise RuntimeError("a bare listener has ended before its time")
             failures = board.total("failures")
             return {"connected": live, "failures": failures, "per_second": round(live / seconds, 1) if seconds else 0.0}
         finally:
@@ -61,6 +80,8 @@ def _fork(port: int) -> int:
             _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
             _serve(port)
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(1)
     return pid

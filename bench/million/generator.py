@@ -38,7 +38,7 @@ _AT_ONCE = 4096  # events
 _NAP, _LONG_NAP = 0.02, 0.25
 _PATIENCE = 30.0  # seconds that an attempt may take
 _AGAIN = (0.1, 2.0)  # seconds within which a client that lost its connection comes back, drawn evenly
-_IDLE, _OPENING, _UPGRADING, _JOINING, _LIVE = range(5)
+_IDLE, _OPENING, _UPGRADING, JOINING, _LIVE = range(5)
 (
     N_LIVE,
     ATTEMPTS,
@@ -216,7 +216,7 @@ class Generator:
             os.write(descriptor, messages.reconnect(token, self._share.first + user, own, everyone))
         else:
             os.write(descriptor, messages.connect(token))
-        self._stage[descriptor] = _JOINING
+        self._stage[descriptor] = JOINING
         return stream[at:]
 
     def _token_of(self, person: int) -> bytes:
@@ -225,8 +225,7 @@ class Generator:
     def _joined(self, descriptor: int, connected: Connected) -> None:
         """The server has signed the connection in, with everything that was missed if it had been here before."""
         user = self._who[descriptor]
-        own = connected.subs.get(channel_of(self._share.first + user))
-        everyone = connected.subs.get(EVERYONE)
+        own, everyone = map(connected.subs.get, (channel_of(self._share.first + user), EVERYONE))
         if own is None or everyone is None:
             self._lost(descriptor, "connect: a subscription is missing")
             return
@@ -248,9 +247,8 @@ class Generator:
     def _begins(self, descriptor: int, user: int) -> None:
         """A connection stands, for the first time or again."""
         if not self._known[user]:
-            now = time.monotonic_ns()
-            self._row[FIRST_LIVE] = self._row[FIRST_LIVE] or now
-            self._row[LAST_LIVE] = now
+            self._row[LAST_LIVE] = time.monotonic_ns()
+            self._row[FIRST_LIVE] = self._row[FIRST_LIVE] or self._row[LAST_LIVE]
         self._stage[descriptor] = _LIVE
         self._known[user] = self._live[user] = 1
         self._row[N_LIVE] += 1
@@ -338,7 +336,7 @@ class Generator:
             self._lost(descriptor, f"not understood: {error}: {payload[:80]!r}")
             return
         for reply in replies:
-            if self._stage[descriptor] == _JOINING:
+            if self._stage[descriptor] == JOINING:
                 if reply.connect is None:
                     self._lost(descriptor, f"connect: {payload[:120].decode()}")
                     return
@@ -400,17 +398,3 @@ class Generator:
         self._row[FIRST_BROADCAST] = self._row[FIRST_BROADCAST] or now
         self._row[LAST_BROADCAST] = now
         self._broadcast.record_value((now - publication.data.due) // 1000)
-
-
-class Bare(Generator):
-    """Says hello to a bare listener, and is connected when that comes back."""
-
-    def _upgraded(self, descriptor: int, stream: bytes) -> bytes:
-        at = upgraded(stream)
-        if at:
-            os.write(descriptor, messages.HELLO)
-            self._stage[descriptor] = _JOINING
-        return stream[at:]
-
-    def _take_frame(self, descriptor: int, payload: bytes, data: bytes) -> None:
-        self._begins(descriptor, self._who[descriptor])

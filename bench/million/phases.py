@@ -67,12 +67,15 @@ class Meter:
             "redis": [scene.redis.pid],
             "publisher": [scene.publisher.pid, *children_of(scene.publisher.pid)],
         }
+        self._scene = scene
         self._began = time.monotonic()
         self._before = {name: {pid: processor_seconds(pid) for pid in pids} for name, pids in groups.items()}
 
     def cores(self) -> dict[str, float]:
-        """Cores in use on average, by group."""
+        """Cores in use on average, by group, processes of the gateway that were started meanwhile included."""
         seconds = time.monotonic() - self._began
+        for pid in self._scene.gateways():
+            self._before["gateway"].setdefault(pid, 0.0)
         return {
             name: round(sum(max(0.0, processor_seconds(pid) - was) for pid, was in before.items()) / seconds, 3)
             for name, before in self._before.items()

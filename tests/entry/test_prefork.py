@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_GONE_AFTER = 30
 _TWO = """
 import os, signal, sys, time
 from tenfold.entry.prefork import Prefork
@@ -19,7 +21,7 @@ def work(place):
     os.write(1, f"{place.index} {os.getpid()}\\n".encode())
     os.read(0, 1)  # until it is told to go, or killed
     %s
-    time.sleep(60)
+    time.sleep(%d)
 
 logs.configure("console", "critical", descriptor=2)
 sys.exit(Prefork(work, 2, grace=5, on_ended=lambda index, at_once: print("ended", index, at_once, flush=True)).run())
@@ -29,7 +31,9 @@ sys.exit(Prefork(work, 2, grace=5, on_ended=lambda index, at_once: print("ended"
 @contextmanager
 def _keeping_two(end: str = "") -> Iterator["subprocess.Popen[bytes]"]:
     """A parent of two processes, one of which does what is its end when a byte is written."""
-    with subprocess.Popen([sys.executable, "-c", _TWO % end], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", _TWO % (end, _GONE_AFTER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
         try:
             yield parent
         finally:
@@ -47,6 +51,7 @@ def _stop(parent: "subprocess.Popen[bytes]") -> int:
 
 
 def test_a_process_that_is_killed_is_started_again() -> None:
+    """In the same place and at once, and whoever leads people to it is told."""
     with _keeping_two() as parent:
         pids = dict([_line(parent), _line(parent)])
         os.kill(int(pids["0"]), signal.SIGKILL)
@@ -61,11 +66,13 @@ def test_a_process_whose_files_are_closed_is_replaced_before_it_is_gone() -> Non
     with _keeping_two("os.closerange(3, 4096)") as parent:
         pids = dict([_line(parent), _line(parent)])
         assert parent.stdin is not None
+        began = time.monotonic()
         parent.stdin.write(b".")
         parent.stdin.flush()
         word, gone, at_once = _line(parent)
         assert (word, at_once) == ("ended", "True")
         index, pid = _line(parent)
         assert (index, pid in pids.values()) == (gone, False)
+        assert time.monotonic() - began < _GONE_AFTER / 2
         assert _stop(parent) == 0
         assert not Path(f"/proc/{pids[gone]}").exists()

@@ -123,6 +123,19 @@ def test_who_waits_counts_too(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> 
     assert come(ports, 15) == [30, 15, 15, 0, 0], "30 wait, a crowd"
 
 
+def test_the_end_of_another_does_not_make_one_stall(ports: Ports) -> None:
+    """What counts is for how long nobody was taken in, not how often somebody looked."""
+    steered = Steering(ports, cores=1)
+    for index in range(5):
+        steered.seat(index)[0] = 100 * index
+    for _ in range(2):
+        steered.steer()
+    assert come(ports, 10) == [10, 0, 0, 0, 0]
+    for _ in range(steering._PATIENCE):
+        steered.left(4, returns=False)
+    assert come(ports, 10) == [20, 0, 0, 0, 0]
+
+
 def test_one_that_takes_nobody_in_is_left_out(ports: Ports) -> None:
     """As long as it stalls: it may be stuck. While it has nobody to take in, it does not stall."""
     steered = Steering(ports, cores=1)

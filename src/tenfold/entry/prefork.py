@@ -61,7 +61,9 @@ class _Lives:
     """
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as there are children
+        # A bare descriptor: a file would be closed by Python, before what a process does at its end.
+        with tempfile.TemporaryFile() as file:
+            self._file = os.dup(file.fileno())
 
     def begin(self, index: int) -> None:
         """Live, in a child."""
@@ -168,7 +170,7 @@ class Prefork:
         self._look_after_them()
         self._read_news()
         now = time.monotonic()
-        if self._kill_at is not None and now >= self._kill_at:
+        if self._children and self._kill_at is not None and now >= self._kill_at:
             self._send(signal.SIGKILL)
             self._code = self._code or KILLED
         for index in [index for index, due in self._due.items() if due <= now]:
@@ -202,7 +204,7 @@ class Prefork:
         for child, status in list(self._ended()):
             exit_code = os.waitstatus_to_exitcode(status)
             if self._leaving.pop(child.pid, None) is not None:
-                log.info("a process that has died is gone", process=child.index, pid=child.pid, exit_code=exit_code)
+                log.warning("a process that has died is gone", process=child.index, pid=child.pid, exit_code=exit_code)
                 continue
             del self._children[child.index]
             if self._is_stopping:

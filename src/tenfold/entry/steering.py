@@ -84,10 +84,20 @@ class Steering:
     def left(self, index: int, *, returns: bool) -> None:
         """A process has ended. When it is started again at once, who connects may wait for it; else it is left out."""
         self._held[index] = 0 if returns else AWAY
-        self.steer()
+        self._stalled[index] = AWAY, 0
+        self._lead()
 
     def steer(self) -> None:
-        """Lead whoever connects from now on to the emptiest processes, as many as there are cores."""
+        """Look at all of them, and lead whoever connects from now on to the emptiest, as many as there are cores."""
+        if not self.is_wanted:
+            return
+        for index, held in enumerate(self._held):
+            before, stalled = self._stalled[index]
+            is_stuck = held == before != AWAY and self._waiting(index) > 0
+            self._stalled[index] = held, stalled + 1 if is_stuck else 0
+        self._lead()
+
+    def _lead(self) -> None:
         if not self.is_wanted:
             return
         led = emptiest(self._loads(), self._at_a_time)
@@ -110,11 +120,10 @@ class Steering:
         return [None if held == AWAY else self._load(index, held) for index, held in enumerate(self._held)]
 
     def _load(self, index: int, held: int) -> Load:
-        waiting = sum(map(_waiting, self._ports[index]))
-        before, stalled = self._stalled[index]
-        stalled = stalled + 1 if waiting and held == before else 0
-        self._stalled[index] = held, stalled
-        return Load(held, waiting, stalled)
+        return Load(held, self._waiting(index), self._stalled[index][1])
+
+    def _waiting(self, index: int) -> int:
+        return sum(map(_waiting, self._ports[index]))
 
 
 def emptiest(loads: Sequence[Load | None], count: int) -> list[int]:
