@@ -47,6 +47,11 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a child that nobody has waited for is no more."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
 def family(pid: int) -> list[int]:
     """A process and its children: a Postgres server with all its backends."""
     children = Path(f"/proc/{pid}/task/{pid}/children")

@@ -11,6 +11,7 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
+from bench.machine import has_ended
 from bench.million.board import Board
 from bench.million.generator import ATTEMPTS, LONGEST_US, Generator
 from bench.million.settings import Run, Share
@@ -82,9 +83,8 @@ class Crew:
 
     def must_live(self) -> None:
         """Raises RuntimeError when one of them has ended before its time."""
-        for pid in self.pids:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                raise RuntimeError("a generator has ended before its time")
+        if any(map(has_ended, self.pids)):
+            raise RuntimeError("a generator has ended before its time")
 
     def connect_in_turn(self) -> None:
         """Have `AT_ONCE` of them connect, the next whenever one has begun its last attempt. Call it again and again."""

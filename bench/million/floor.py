@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bench.machine import has_ended
 from bench.million import messages
 from bench.million.board import Board
 from bench.million.crew import Crew
@@ -61,7 +62,7 @@ def connect(run: Run, folder: Path) -> dict[str, Any]:
                 time.sleep(0.02)
             seconds = (board.latest("last_live_ns") - board.earliest("first_live_ns")) / 1e9
             live = board.total("live")
-            if any(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z" for pid in pids):
+            if any(map(has_ended, pids)):
                 raise RuntimeError("a bare listener has ended before its time")
             failures = board.total("failures")
             return {"connected": live, "failures": failures, "per_second": round(live / seconds, 1) if seconds else 0.0}
