@@ -118,22 +118,23 @@ class Pace:
         """0 `per_second` is no limit."""
         self._interval = 1 / per_second if per_second else 0.0
         self._burst = burst * self._interval
-        self._debts: dict[UUID, float] = {}
+        self._debts: dict[int, float] = {}  # by user; a number's hash costs nothing
 
     def allows(self, user_id: UUID, now: float) -> bool:
         """Count a command of a user, unless it is past the burst."""
         if not self._interval:
             return True
-        debt = max(self._debts.get(user_id, now), now) + self._interval
+        user = user_id.int
+        debt = max(self._debts.get(user, now), now) + self._interval
         if debt - now > self._burst:
             return False
-        self._debts[user_id] = debt
+        self._debts[user] = debt
         return True
 
     def sweep(self, now: float) -> None:
         """Forget whoever has no debt left. Call it now and then."""
         if self._debts:
-            self._debts = {user_id: debt for user_id, debt in self._debts.items() if debt > now}
+            self._debts = {user: debt for user, debt in self._debts.items() if debt > now}
 
 
 def _key(address: str) -> str | None:
