@@ -4,7 +4,7 @@ import importlib.metadata
 import os
 import platform
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -26,16 +26,22 @@ def facts(packages: Iterable[str] = _PACKAGES) -> dict[str, object]:
     """The machine and the versions that a result belongs to."""
     cpu = Path("/proc/cpuinfo").read_text()
     memory = Path("/proc/meminfo").read_text().split()[1]
-    models = {line.split(":", 1)[1].strip() for line in cpu.splitlines() if line.startswith("model name")}
+    said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in cpu.splitlines())}
     return {
-        "cpu": ", ".join(sorted(models)) or platform.machine(),
+        "cpu": _kind(said) or platform.machine(),
         "cores": os.cpu_count(),
         "memory_gb": round(int(memory) / 1024**2, 1),
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.release().partition('-')[0]} {platform.machine()}",
         "load_before": os.getloadavg()[0],
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in packages},
     }
+
+
+def _kind(said: Mapping[str, str]) -> str:
+    """Which processor it is: its name, and the numbers that tell generations of one name apart."""
+    numbers = [f"{name} {said[name]}" for name in ("cpu family", "model", "cache size") if name in said]
+    return " · ".join(filter(None, [said.get("model name"), ", ".join(numbers)]))
 
 
 def processor_seconds(pid: int) -> float:

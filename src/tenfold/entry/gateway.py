@@ -18,7 +18,7 @@ from tenfold.assembly import House
 from tenfold.entry import steering
 from tenfold.entry.connect import running_database
 from tenfold.entry.prefork import Place, Prefork
-from tenfold.entry.serve import Say, run
+from tenfold.entry.serve import Say, allow_files, run
 from tenfold.entry.steering import QUEUES, Steering
 from tenfold.entry.turns import take_long_turns
 from tenfold.kit.refusals import CannotStart
@@ -68,6 +68,7 @@ def gateway(settings: Settings, say: Say) -> int:
 
     Raises `CannotStart` when the port is taken, the database is not to be had, or its schema is not this version's.
     """
+    allow_files()  # the parent holds some for each process
     numbers = settings.gateway
     count = numbers.processes or os.cpu_count() or 1
     ports = share_port(numbers.host, numbers.port, count)

@@ -1,4 +1,4 @@
-"""The reference page: every event, job, refusal and door of the assembly, as `docs/reference.md` shows them."""
+"""The reference page: everything that the assembly declares, module by module, as `docs/reference.md` shows it."""
 
 import inspect
 import sys
@@ -9,6 +9,7 @@ from tenfold.platform.http import problems
 from tenfold.platform.http.doors import Door
 from tenfold.platform.jobs import Job
 from tenfold.platform.module import Module
+from tenfold.platform.realtime import Channel
 
 
 def markdown(modules: Iterable[Module] = MODULES) -> str:
@@ -58,12 +59,27 @@ def _module(module: Module, followers: dict[type, list[str]]) -> Iterator[str]:
     if jobs := module.all_jobs():
         yield from ("", "| job | does | starts | tries |", "|---|---|---|---|")
         yield from (f"| `{job.name}` | {job.description} | {_start_of(job)} | {job.retry.tries} |" for job in jobs)
+    if channels := module.channels():
+        yield from ("", "| channel | who listens | has |", "|---|---|---|")
+        yield from (
+            f"| `{one.pattern}` | {_first_line(one.may_listen.__doc__)} | {_features(one)} |" for one in channels
+        )
     if refusals := module.refusals():
         yield from ("", "| code | status | message |", "|---|---|---|")
         yield from (f"| `{refusal.code()}` | {refusal.status} | {refusal.title()} |" for refusal in refusals)
     if module.homes:
         yield from ("", "| table | at home with |", "|---|---|")
         yield from (f"| `{table}` | {home} |" for table, home in sorted(module.homes.items()))
+
+
+def _features(channel: Channel) -> str:
+    features = {
+        "recovery from the database": channel.is_durable,
+        "publishing by clients": channel.may_publish,
+        "presence": channel.presence,
+        "join and leave": channel.join_leave,
+    }
+    return ", ".join(name for name, has in features.items() if has) or "–"
 
 
 def _followers(modules: Iterable[Module]) -> dict[type, list[str]]:

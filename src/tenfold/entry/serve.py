@@ -14,6 +14,7 @@ import structlog
 import uvloop
 
 from tenfold.assembly import House
+from tenfold.assembly.policies import largest_message
 from tenfold.entry.connect import database_of, house_of
 from tenfold.platform.http.server import bind, serving
 from tenfold.settings import Settings
@@ -25,10 +26,15 @@ Say = Callable[[str], None]
 _GC_THRESHOLDS = (10_000, 20, 10)
 
 
-def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine to its end on uvloop, with as many open files as this user may have: each socket is one."""
+def allow_files() -> None:
+    """Let this process open as many files as this user may have: each socket is one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end on uvloop, with as many open files as there may be."""
+    allow_files()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)
 
@@ -86,7 +92,8 @@ async def answering(house: House, listener: socket.socket, say: Say) -> AsyncIte
     grace = house.settings.http.shutdown_grace.total_seconds()
     application = house.application(sockets)
     settle()
-    async with serving(application, listener, grace=grace, drain=sockets.drain) as task:
+    largest = largest_message(house.settings)
+    async with serving(application, listener, grace=grace, drain=sockets.drain, largest_message=largest) as task:
         host, port = listener.getsockname()[:2]
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         say(f"Tenfold answers on {address}\n  API reference  {address}/docs\n  Health         {address}/ready")
