@@ -112,6 +112,13 @@ async def count(tx: Write, number: Number, diary: Diary) -> None:
     diary.note(tx, str(number.value))
 
 
+@job()
+async def number(tx: Write, word: Word, diary: Diary) -> None:
+    """Tell a word under a number."""
+    tx.tell("words", word.text, offset=1)
+    diary.note(tx, word.text)
+
+
 @every(timedelta(minutes=10))
 async def sweep(tx: Write, diary: Diary) -> None:
     """Sweep the floor."""
@@ -132,6 +139,7 @@ JOBS: dict[str, Job] = {
     "dawdle": dawdle,
     "call_out": call_out,
     "count": count,
+    "number": number,
     "sweep": sweep,
     "lock_up": lock_up,
 }

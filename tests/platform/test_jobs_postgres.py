@@ -15,7 +15,9 @@ import msgspec
 import pytest
 
 import tenfold
-from tenfold.platform.db import Database
+from tenfold.platform.announcer import Announcer
+from tenfold.platform.db import Database, Write
+from tenfold.platform.db.announcements import Announcements
 from tenfold.platform.db.embedded import Address
 from tenfold.platform.jobs import queries
 from tenfold.platform.jobs.pgqueuer import Queue
@@ -128,6 +130,26 @@ async def test_a_fact_with_two_followers_costs_one_statement(work: Workshop, mon
 
     assert silent == []
     assert len([query for query in sent if "insert" in query]) == 1
+
+
+async def test_only_what_is_told_with_a_number_waits_for_the_disk(
+    work: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash that forgets a job repeats it; a number that listeners have must not be given to something else then."""
+    waits: dict[str, str] = {}
+    written = Announcer.write
+
+    async def look(self: Announcer, tx: Write, announcements: Announcements) -> None:
+        waits[" ".join(work.diary.calls)] = await tx.connection.fetchval("show synchronous_commit")
+        work.diary.calls.clear()
+        await written(self, tx, announcements)
+
+    await work.enqueue(shop.say, Word("plain"))
+    await work.enqueue(shop.number, Word("numbered"))
+    monkeypatch.setattr(Announcer, "write", look)
+    await work.drain()
+
+    assert (waits["plain"], waits["numbered"]) == ("off", "on")
 
 
 async def test_picking_reads_a_few_rows_however_many_wait(work: Workshop) -> None:

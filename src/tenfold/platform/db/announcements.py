@@ -52,6 +52,11 @@ class News:
         """Add a call."""
         self.callbacks.append(callback)
 
+    @property
+    def has_numbers(self) -> bool:
+        """Whether any live message has a number of the database's, which must never be given out a second time."""
+        return any(tell.offset is not None for tell in self.tells)
+
 
 @dataclass(slots=True)
 class Announcements(News):

@@ -180,7 +180,14 @@ class JobQueue(ABC):
 
     @abstractmethod
     async def finish(self, tx: "Write", worker: UUID, picked: Picked) -> bool:
-        """Make this the transaction of the job's effect; False when it was applied, or is another worker's now."""
+        """Make this the transaction of the job's effect; False when it was applied, or is another worker's now.
+
+        Its commit may be forgotten by a crash of the server, together with the job's end, unless `keep` is called.
+        """
+
+    @abstractmethod
+    async def keep(self, tx: "Write") -> None:
+        """Have the commit of a job's effect wait until no crash can forget it."""
 
     @abstractmethod
     async def fail(self, worker: UUID, picked: Picked, failure: Failure, *, retry_at: datetime | None) -> None:

@@ -78,6 +78,9 @@ class MemoryQueue(JobQueue):
         tx.on_commit(lambda: self._remove(kept))
         return key is None or key not in self._effects
 
+    async def keep(self, tx: Write) -> None:
+        """Its transactions never promise less."""
+
     async def fail(self, worker: UUID, picked: Picked, failure: Failure, *, retry_at: datetime | None) -> None:
         """Keep the failure beside the job."""
         kept = self._mine(worker, picked.id)

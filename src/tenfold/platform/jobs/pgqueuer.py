@@ -48,6 +48,10 @@ class Queue(JobQueue):
             return True
         return bool(await queries.insert_effect(tx, job=picked.job, key=picked.key, now=tx.now))
 
+    async def keep(self, tx: Write) -> None:
+        """Wait for the disk after all."""
+        await queries.wait_for_disk(tx)
+
     async def fail(self, worker: UUID, picked: Picked, failure: Failure, *, retry_at: datetime | None) -> None:
         """Keep the last failure in the row itself, so that a dead letter tells its own story."""
         error = {"error": msgspec.to_builtins(failure)}

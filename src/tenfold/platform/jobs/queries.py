@@ -72,6 +72,9 @@ delete_picked = run("""
        and set_config('synchronous_commit', 'off', true) = 'off'
 """)
 
+# For what is told with a number: after a crash that forgets it another message would have that number.
+wait_for_disk = run("set local synchronous_commit = on")
+
 insert_effect = run("""
     insert into job_effects (job, key, done_at) values (:job, :key, :now) on conflict (job, key) do nothing
 """)

@@ -143,6 +143,8 @@ class _Attempt:
         if not await self._queue.finish(tx, self._worker, self._picked):
             return Outcome(self._picked, "skipped")
         await self._call(plan, given if plan.tx is None else {**given, plan.tx: tx})
+        if tx.announcements.has_numbers:
+            await self._queue.keep(tx)
         return Outcome(self._picked, "done")
 
     async def without(self, db: Database, plan: _Plan, given: dict[str, object]) -> Outcome:
