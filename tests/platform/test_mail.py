@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -85,7 +85,8 @@ class Server:
         finally:
             listening.close()
             for transport in sessions:
-                transport.abort()
+                with suppress(AttributeError):  # asyncio's, of a TLS transport that was closed twice
+                    transport.abort()
             await listening.wait_closed()
             await asyncio.sleep(0.01)
 
