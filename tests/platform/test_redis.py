@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from msgspec import Raw
 
 from tenfold.kit.refusals import Unavailable
+from tenfold.platform.realtime.protocol import encode_data
 from tenfold.platform.realtime.redis import RedisBroker
 from tenfold.platform.realtime.redis_presence import RedisPresence
 from tenfold.platform.redis import Address, Redis, Refused, Script
@@ -20,6 +22,8 @@ from tests.redis import RedisServer
 GET = Script("return redis.call('GET', KEYS[1])")
 PAGE = Path(__file__).parents[2] / "docs" / "operations" / "redis.md"
 SECRET = "a-password-that-nobody-may-see"
+SUBSCRIBED = b">3\r\n$10\r\nssubscribe\r\n$1\r\na\r\n:1\r\n"
+HELLO = b"%1\r\n$6\r\nserver\r\n$5\r\nredis\r\n"
 
 
 @pytest.fixture
@@ -134,6 +138,73 @@ async def test_a_refused_subscription_is_not_taken_for_another_answer(redis_serv
         await redis.close()
 
 
+async def test_a_redis_that_cannot_save_answers_everybody_with_their_own() -> None:
+    """It refuses what writes, and PING; a subscription between two questions must not shift the answers."""
+    server = RedisServer(options=("--save", "1 1"))
+    server.start()
+    redis = client_of(server, fresh_prefix())
+    broker, names = RedisBroker(redis), ["user:ana", "user:bob", "user:eve"]
+    broker.attach(Recorder())
+    try:
+        await broker.open()
+        await broker.positions(names)
+        for name in names:
+            await broker.publish([name], encode_data(name))
+            await broker.history(name)
+        with server.client() as client:
+            shutil.rmtree(server.folder)
+            client.set("x", 1)
+            await until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
+        connection = redis.links()[0].use()
+
+        async with asyncio.timeout(10):
+            subscribing = asyncio.create_task(broker.subscribe(["user:new"]))
+            found = await asyncio.gather(*(broker.history(name) for name in names))
+            await subscribing
+
+        heard = [[bytes(publication.data) for publication in history.publications or ()] for history in found]
+        assert heard == [[bytes(encode_data(name))] for name in names]
+        with pytest.raises(Unavailable):
+            await broker.publish(names, encode_data("more"))
+        assert redis.links()[0].use() is connection
+    finally:
+        await broker.close()
+        server.remove()
+
+
+@pytest.mark.parametrize(
+    ("said", "subscribed"),
+    [
+        (SUBSCRIBED + HELLO, None),
+        (b"-MOVED 7 h:1\r\n" + HELLO, Refused),
+        (SUBSCRIBED + b"-LOADING Redis is loading\r\n", Unavailable),
+        (b"-LOADING Redis is loading\r\n-LOADING Redis is loading\r\n", Unavailable),
+        (SUBSCRIBED, Unavailable),
+    ],
+    ids=["confirmed", "refused", "fence refused", "both refused", "no fence"],
+)
+async def test_whatever_is_refused_nobody_gets_the_answer_to_another(
+    said: bytes, subscribed: type[Exception] | None
+) -> None:
+    """Answers stay in step, or the connection is given up: they hold what one person alone may read."""
+    connection = Connection(lambda _message: None, patience=100)
+    connection.connection_made(_Line())
+    told = connection.tell([("SSUBSCRIBE", "a")])
+    asked = [connection.ask("ECHO", who) for who in ("ana", "bob")]
+
+    connection.data_received(said + b"$3\r\nana\r\n$3\r\nbob\r\n")
+    async with asyncio.timeout(1):
+        outcome, *answers = await asyncio.gather(told, *asked, return_exceptions=True)
+
+    assert outcome is None if subscribed is None else isinstance(outcome, subscribed)
+    if connection.ended.done():
+        assert all(isinstance(answer, Unavailable) for answer in answers)
+    else:
+        assert answers == [b"ana", b"bob"]
+    assert connection.ended.done() is (subscribed is Unavailable)
+    connection.close()
+
+
 async def test_who_asks_in_the_turn_in_which_the_server_goes_is_told() -> None:
     """The command is dropped with the connection: nothing is written to what is closed already."""
 
@@ -170,3 +241,19 @@ async def test_one_who_gives_up_waiting_disturbs_nobody(redis_server: RedisServe
         assert await kept == b"2"
     finally:
         await redis.close()
+
+
+class _Line(asyncio.Transport):
+    """A transport that takes everything and sends it nowhere."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        return
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def abort(self) -> None:
+        return

@@ -18,6 +18,7 @@ from tenfold.platform.redis.address import Address
 Word = bytes | str | int
 _pack: Callable[[tuple[Word, ...]], bytes] = hiredis.pack_command  # pyright: ignore[reportAssignmentType] - its stub takes one word
 _NOT_YET = object()
+_FENCE: tuple[Word, ...] = ("HELLO",)
 _MOST_WAITING = 100_000
 _MOST_DOUBTS = 2
 _MOST_UNSENT = 32 * 1024**2
@@ -82,12 +83,12 @@ class Connection(asyncio.Protocol):
     def tell(self, commands: Sequence[tuple[Word, ...]]) -> "asyncio.Future[None]":
         """Commands that Redis confirms by messages alone (subscribing); done when they are, or raises what refused.
 
-        A refusal comes as an answer though, which nothing tells from that to the next command: so a PING follows.
+        A refusal comes as an answer though, which nothing tells from that to the next command: so a fence follows.
         """
-        fence = _Fence(self._loop.create_future())
+        fence = _Fence(self._loop.create_future(), len(commands))
         for command in commands:
             self._send(command)
-        self._send(("PING",))
+        self._send(_FENCE)
         self._waiting.append(fence)
         return fence.future
 
@@ -151,9 +152,10 @@ class Connection(asyncio.Protocol):
         self._answers += 1
         waiting = self._waiting[0]
         if isinstance(waiting, _Fence):
-            if isinstance(reply, Refused):
-                waiting.refusal = waiting.refusal or reply
+            if isinstance(reply, Refused) and waiting.takes(reply):
                 return
+            if type(reply) is not dict:
+                raise hiredis.ProtocolError("the answer to a fence is missing")
             waiting.open()
         elif waiting is not None and not waiting.done():
             if isinstance(reply, Refused):
@@ -189,18 +191,29 @@ class Connection(asyncio.Protocol):
 
 
 class _Fence:
-    """A PING after commands without answers: once it is answered they are done, and every refusal was theirs."""
+    """A HELLO after commands without answers: once it is answered they are done, and every refusal was theirs.
 
-    __slots__ = ("future", "refusal")
+    No state of the server refuses it (PING is refused while Redis loads, cannot save or is busy), no other command of
+    ours is answered with a map, and each of the commands is refused once at most. So whatever else comes is another's.
+    """
 
-    def __init__(self, future: "asyncio.Future[None]") -> None:
+    __slots__ = ("_commands", "_refusal", "future")
+
+    def __init__(self, future: "asyncio.Future[None]", commands: int) -> None:
         self.future = future
-        self.refusal: Refused | None = None
+        self._commands = commands
+        self._refusal: Refused | None = None
+
+    def takes(self, refusal: Refused) -> bool:
+        """Whether this refuses one of its commands: no more refusals are theirs than there are commands."""
+        self._refusal = self._refusal or refusal
+        self._commands -= 1
+        return self._commands >= 0
 
     def open(self) -> None:
         if self.future.done():
             return
-        if self.refusal is not None:
-            self.future.set_exception(self.refusal)
+        if self._refusal is not None:
+            self.future.set_exception(self._refusal)
         else:
             self.future.set_result(None)
