@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 import httpx2
@@ -19,6 +20,7 @@ from tenfold.platform.http.server import bind, serving
 from tenfold.platform.jobs.worker import Worker
 from tenfold.platform.mail.memory import MemoryMailer
 from tenfold.platform.module import Module
+from tenfold.platform.realtime import company
 from tenfold.platform.realtime.websocket import RealtimeEndpoint
 from tenfold.settings import Settings, load
 
@@ -189,13 +191,14 @@ async def worlds(
 ) -> AsyncIterator[World]:
     """Build a house on a database whose schema is ready, serve it on a free port, and let people in.
 
-    Not `alone`, it may be one of several on the same database.
+    Not `alone`, it may be one of several on the same database; one that is has been for a while already.
     """
     chosen = load(None, {**SETTINGS, "data": str(folder / "data"), **(settings or {})}, environ={})
     clock, mailer = SetClock(), MemoryMailer()
-    house = House(
-        chosen, address.dsn, address.options, modules=[*MODULES, *extra], clock=clock, mailer=mailer, alone=alone
-    )
+    with patch.object(company, "LASTS", 0.0):
+        house = House(
+            chosen, address.dsn, address.options, modules=[*MODULES, *extra], clock=clock, mailer=mailer, alone=alone
+        )
     await house.open(migrate=bool(extra))
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -89,6 +90,16 @@ class Socket:
         self.connection.send(msgspec.json.encode({"id": self._number, **command}).decode())
         (method,) = command
         return msgspec.json.decode(self.connection.recv(timeout=10))[method]
+
+    def hears(self, *wanted: tuple[str, str], within: float = 2) -> bool:
+        """Whether all of these come within some seconds: the channel, and which kind of push it is."""
+        missing, end = set(wanted), time.monotonic() + within
+        with contextlib.suppress(TimeoutError):
+            while missing:
+                for line in str(self.connection.recv(timeout=max(0.0, end - time.monotonic()))).splitlines():
+                    push = msgspec.json.decode(line).get("push", {})
+                    missing.difference_update((push["channel"], kind) for kind in push if kind != "channel")
+        return not missing
 
     def is_alive(self) -> bool:
         """Whether the other end answers."""

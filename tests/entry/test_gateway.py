@@ -8,8 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
 
-from tests.entry.gateways import Carrying, carrying
+from tests.entry.gateways import Carrying, Socket, carrying
 from tests.entry.running import Serving, give_to_nobody, refused, serving, signed_up, until
 
 
@@ -112,6 +113,36 @@ def test_a_revoked_session_ends_on_every_process(server: Serving) -> None:
             client.delete("/v1/sessions/current", headers=headers).raise_for_status()
 
             assert {socket.closing_code() for socket in sockets} == {3503}
+
+
+def test_what_the_server_does_is_heard_on_the_gateway(server: Serving) -> None:
+    """Both run on one data folder: a message, the hint of it, and that somebody was removed come within two seconds."""
+    with server.client as client:
+        _, of_mia = signed_up(client, "mia")
+        bob, of_bob = signed_up(client, "bob")
+        group = client.post("/v1/conversations", json={"title": "Us", "members": [bob]}, headers=of_mia).json()["id"]
+        client.put(f"/v1/conversations/{group}/membership", headers=of_bob).raise_for_status()
+        room, own = f"conversation:{group}", f"user:{bob}"
+        token = of_bob["authorization"].removeprefix("Bearer ")
+        with carrying(server) as gateway, gateway.sockets(token, 4) as sockets:
+            for socket in sockets:
+                socket.ask(subscribe={"channel": room})
+            client.post(
+                f"/v1/conversations/{group}/messages", json={"body": "hello"}, headers=of_mia
+            ).raise_for_status()
+            assert all(socket.hears((room, "pub"), (own, "pub")) for socket in sockets)
+
+            client.delete(f"/v1/conversations/{group}/members/{bob}", headers=of_mia).raise_for_status()
+            assert all(socket.hears((room, "unsubscribe")) for socket in sockets)
+
+
+def test_the_server_takes_messages_as_large_as_the_settings_say(place: Path) -> None:
+    """One setting says how large for both; a client does not know which it has met."""
+    with serving(place / "large", TENFOLD_REALTIME__MAX_FRAME="2MiB") as server, server.client as client:
+        _, headers = signed_up(client, "zoe")
+        token = headers["authorization"].removeprefix("Bearer ")
+        with connect(f"{server.url.replace('http', 'ws')}/connection/websocket", close_timeout=1) as connection:
+            assert Socket(connection, token).ask(ping={"pad": "x" * 1_500_000}) == {}
 
 
 def test_an_ordinary_user_may_run_it(server: Serving, token: str) -> None:

@@ -112,10 +112,18 @@ class Ledger:
         changes.append((thing, value))
         return len(changes)
 
+    def entry(self, room_id: UUID, number: int) -> dict[str, Any]:
+        """What a change is told as; `new` only when nothing was known of the thing before."""
+        changes = self.changes[room_id]
+        thing, value = changes[number - 1]
+        is_new = all(thing != earlier for earlier, _ in changes[: number - 1])
+        return {"thing": thing, "value": value, **({"new": True} if is_new else {})}
+
     def state(self, room_id: UUID) -> dict[str, int]:
         return dict(self.changes.get(room_id, []))
 
     def channel(self, **more: Any) -> Channel:
+        more = {"is_addition": lambda data: b'"new"' in bytes(data), **more}
         return Channel("ledger:{room_id}", everybody, replay=self.replay, positions=self.positions, **more)
 
     async def replay(self, actor: Actor | None, since: int, limit: int, room_id: UUID) -> Replayed | None:
@@ -129,12 +137,8 @@ class Ledger:
         if self.keeps is not None and since < len(changes) - self.keeps:
             return None
         newest = {thing: number for number, (thing, _) in enumerate(changes, 1)}
-        told = [
-            (number, {"thing": thing, "value": value})
-            for number, (thing, value) in enumerate(changes, 1)
-            if number > since and newest[thing] == number
-        ]
-        return Replayed(told[:limit], len(changes))
+        numbers = sorted(number for number in newest.values() if number > since)
+        return Replayed([(number, self.entry(room_id, number)) for number in numbers[:limit]], len(changes))
 
     async def positions(self, ids: Sequence[UUID]) -> dict[UUID, int]:
         await asyncio.sleep(0)

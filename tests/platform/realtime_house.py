@@ -22,6 +22,7 @@ from centrifuge import (
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tenfold.platform.http.socket import Socket
 from tenfold.platform.realtime import EVERYONE
 from tenfold.platform.realtime.admission import Admission, AdmissionRules
 from tenfold.platform.realtime.gateway import Gateway, GatewayRules
@@ -38,6 +39,8 @@ class House:
     port: int
     cut: Callable[[], None]
     """Break every connection, without a word to either side."""
+    unsent: Callable[[], int]
+    """How many bytes wait in this process for clients to read what was sent before."""
 
     @property
     def url(self) -> str:
@@ -50,7 +53,7 @@ async def on_uvicorn(world: RealtimeWorld, admission: Admission, **options: Any)
     endpoint = RealtimeEndpoint(world.lobby, admission, **options)
     config = uvicorn.Config(
         endpoint,
-        ws="websockets-sansio",
+        ws=Socket,
         ws_max_size=256 * 1024,
         ws_ping_interval=None,
         ws_per_message_deflate=False,
@@ -63,10 +66,14 @@ async def on_uvicorn(world: RealtimeWorld, admission: Admission, **options: Any)
         for connection in list(server.server_state.connections):
             getattr(connection, "transport").abort()  # noqa: B009
 
+    def unsent() -> int:
+        transports = [getattr(connection, "transport") for connection in server.server_state.connections]  # noqa: B009
+        return sum(transport.get_write_buffer_size() for transport in transports)
+
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = asyncio.create_task(server.serve([listener]))
         await until(lambda: server.started)
-        yield House(world, endpoint, listener.getsockname()[1], cut)
+        yield House(world, endpoint, listener.getsockname()[1], cut, unsent)
         server.should_exit = True
         await serving
 
@@ -82,10 +89,13 @@ async def on_picows(world: RealtimeWorld, admission: Admission, **options: Any) 
         for connection in list(gateway._open):
             connection.cut()
 
+    def unsent() -> int:
+        return sum(connection.backlog for connection in gateway._open)
+
     with socket.create_server(("127.0.0.1", 0)) as listener:
         await gateway.open(listener)
         try:
-            yield House(world, gateway, listener.getsockname()[1], cut)
+            yield House(world, gateway, listener.getsockname()[1], cut, unsent)
         finally:
             await gateway.drain(timedelta())
 

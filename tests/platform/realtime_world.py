@@ -39,6 +39,7 @@ class RecordingWire:
     """A transport that keeps what it is given."""
 
     address = "192.0.2.7"
+    backlog = 0
 
     def __init__(self) -> None:
         self.frames: list[bytes] = []
@@ -70,6 +71,7 @@ class Ear:
     expelled: list[str] = field(default_factory=list)
     since: float = 0.0
     permits: tuple[str, ...] = ()
+    is_ready: bool = True
 
     def deliver(self, frame: bytes) -> None:
         self.frames.append(frame)

@@ -55,8 +55,7 @@ def test_durable_channels_give_the_state_of_a_fresh_load(
             count += 1
             thing = things[count % len(things)]
             offset = ledger.write(ROOM, thing, count)
-            data = {"thing": thing, "value": count}
-            await hubs[count % 2].publish_durable(LEDGER, data, offset=offset)
+            await hubs[count % 2].publish_durable(LEDGER, ledger.entry(ROOM, offset), offset=offset)
 
         await play(broker, readers, steps, publish)
         for reader in readers:
@@ -103,7 +102,7 @@ async def test_what_was_never_told_is_found_in_the_database() -> None:
     await hub.join(ear, LEDGER)
 
     ledger.write(ROOM, "a", 1)
-    hub.mender.check_all([])
+    hub.checker.check_all()
     async with asyncio.timeout(5):
         while not ear.frames:
             await asyncio.sleep(0.001)
@@ -122,7 +121,7 @@ async def test_a_crowd_that_comes_back_costs_one_statement() -> None:
     assert ledger.asked == [50]
 
     for n in range(2, 6):
-        await hub.publish_durable(LEDGER, n, offset=n)
+        await hub.publish_durable(LEDGER, {"new": n}, offset=n)
     broker.flow()
     joined = await hub.join(Ear(), LEDGER, StreamPosition(offset=2, epoch=DURABLE_EPOCH))
 
@@ -147,6 +146,123 @@ async def test_a_durable_gap_of_any_length_is_recovered_page_by_page_unless_it_i
         assert (late.recovered, late.missed, late.offset) == (False, (), 1234)
 
 
+async def test_what_was_replaced_is_given_to_nobody_who_comes_later() -> None:
+    """A deleted text that hubs remember would be read by who had no right to it when it was said."""
+    broker, ledger = ShakyBroker(), Ledger()
+    hub = Hub(broker, MemoryPresence(), kinds=Kinds([ledger.channel()]))
+    ledger.write(ROOM, "a", 0)
+    await hub.join(Ear(), LEDGER)
+
+    async def write(thing: str, value: int) -> None:
+        offset = ledger.write(ROOM, thing, value)
+        await hub.publish_durable(LEDGER, ledger.entry(ROOM, offset), offset=offset)
+        broker.flow()
+
+    async def given(since: int) -> list[tuple[int, Any]]:
+        joined = await hub.join(Ear(), LEDGER, StreamPosition(offset=since, epoch=DURABLE_EPOCH))
+        assert (joined.recovered, joined.offset) == (True, len(ledger.changes[ROOM]))
+        return [(one.offset, msgspec.json.decode(one.data)["value"]) for one in joined.missed]
+
+    for thing, value in (("b", 1), ("c", 2), ("b", 3), ("d", 4), ("e", 5)):
+        await write(thing, value)
+
+    assert await given(1) == [(3, 2), (4, 3), (5, 4), (6, 5)]
+    assert ledger.reads == 1
+    assert await given(4) == [(5, 4), (6, 5)]
+    assert ledger.reads == 1
+
+
+async def test_who_missed_very_much_is_given_it_in_parts_while_others_hear_what_is_new(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Complete, in order, once each; no part is larger than a connection should hold, and only that one waits."""
+    monkeypatch.setattr(mending, "LARGE", 4096)
+    broker, ledger, ear, other = ShakyBroker(), Ledger(), Ear(), Ear()
+    hub = Hub(broker, MemoryPresence(), kinds=Kinds([ledger.channel()]))
+    for n in range(12_000):
+        ledger.changes.setdefault(ROOM, []).append((f"thing {n}", n))
+    monkeypatch.setattr(ledger, "entry", lambda room, number: {"value": number})
+    await hub.join(other, LEDGER)
+
+    joined = await hub.join(ear, LEDGER, StreamPosition(offset=1, epoch=DURABLE_EPOCH))
+    for _ in range(3):
+        offset = ledger.write(ROOM, "new", 0)
+        await hub.publish_durable(LEDGER, offset, offset=offset)
+        broker.flow()
+    assert [offset for offset, _ in other.heard()] == [12_001, 12_002, 12_003]
+    await hub.publish_ephemeral([LEDGER], "typing")
+    broker.flow()
+    await until(lambda: ear.heard()[-1][0] >= 12_003)
+    await hub.publish_durable(LEDGER, "live", offset=12_004)
+    broker.flow()
+
+    heard = [offset for offset, _ in ear.heard() if offset]
+    assert joined.recovered
+    assert joined.offset == joined.missed[-1].offset < 12_000
+    assert [*(one.offset for one in joined.missed), *heard] == [*range(2, 12_001), 12_003, 12_004]
+    assert (0, "typing") in ear.heard()
+    assert max(len(frame) for frame in ear.frames) < 10 * 4096
+
+
+async def test_who_does_not_read_is_not_read_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a slow client has not taken waits in the database, not in memory; when it is gone, nothing more is read."""
+    monkeypatch.setattr(mending, "LARGE", 64)
+    broker, ledger, ear = ShakyBroker(), Ledger(), Ear(is_ready=False)
+    hub = Hub(broker, MemoryPresence(), kinds=Kinds([ledger.channel()]))
+    for n in range(100):
+        ledger.write(ROOM, f"thing {n}", n)
+
+    joined = await hub.join(ear, LEDGER, StreamPosition(offset=1, epoch=DURABLE_EPOCH))
+    reads = ledger.reads
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert (ledger.reads, ear.frames) == (reads, [])
+    ear.is_ready = True
+    await until(lambda: ear.frames)
+    hub.leave(ear, LEDGER)
+    frames = len(ear.frames)
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+    assert len(ear.frames) == frames
+    assert ear.heard()[0][0] == joined.offset + 1
+    assert ear.lost == []
+
+
+async def test_who_is_given_what_they_missed_can_be_told_that_it_cannot_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database goes away in between: the client comes back, and goes on where it stopped."""
+    monkeypatch.setattr(mending, "LARGE", 64)
+    broker, ledger, ear = ShakyBroker(), Ledger(), Ear()
+    hub = Hub(broker, MemoryPresence(), kinds=Kinds([ledger.channel()]))
+    for n in range(100):
+        ledger.write(ROOM, f"thing {n}", n)
+
+    joined = await hub.join(ear, LEDGER, StreamPosition(offset=1, epoch=DURABLE_EPOCH))
+    ledger.is_away = True
+    await until(lambda: ear.lost)
+
+    assert joined.recovered
+    assert ear.lost == [LEDGER]
+
+
+async def test_a_gap_of_any_length_is_mended_without_sending_anybody_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty thousand messages of somebody who is erased are told to nobody, and found by the check."""
+    monkeypatch.setattr(mending, "LARGE", 4096)
+    broker, ledger, ear = ShakyBroker(), Ledger(), Ear()
+    hub = Hub(broker, MemoryPresence(), kinds=Kinds([ledger.channel()]))
+    ledger.write(ROOM, "a", 0)
+    await hub.join(ear, LEDGER)
+    for n in range(12_000):
+        ledger.changes[ROOM].append((f"thing {n}", n))
+    monkeypatch.setattr(ledger, "entry", lambda room, number: {"value": number})
+
+    hub.checker.check_all()
+    await until(lambda: len(ear.frames) == 12_000)
+
+    assert [offset for offset, _ in ear.heard()] == list(range(2, 12_002))
+    assert ear.lost == []
+
+
 async def test_nobody_reads_with_the_rights_of_somebody_else() -> None:
     """A recovery is read as the one who recovers; a repair for all, as nobody."""
     asked: list[Actor | None] = []
@@ -164,7 +280,7 @@ async def test_nobody_reads_with_the_rights_of_somebody_else() -> None:
 
     await hub.join(Ear(actor=ana), LEDGER, StreamPosition(offset=1, epoch=DURABLE_EPOCH))
     ledger.write(ROOM, "new", 1)
-    hub.mender.check_all([])
+    hub.checker.check_all()
     for _ in range(30):
         await asyncio.sleep(0)
 

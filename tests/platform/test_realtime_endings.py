@@ -121,6 +121,52 @@ async def test_a_token_is_not_renewed_by_one_from_before_the_loss() -> None:
     assert wire.take()[0].error == codes.PERMISSION_DENIED
 
 
+async def test_a_review_ends_only_what_somebody_may_hear_no_more() -> None:
+    """One of several reasons has ended: who has another goes on undisturbed, in every process; nobody else is asked."""
+    watch, bus, ana, bob, eve = Watch(), MemoryBus(), person(), person(), person()
+    rights = Membership(watch)
+    rights.members |= {ana.id, bob.id, eve.id}
+    await bus.open()
+    here, there = rights.process(bus), rights.process(bus)
+    kept = rights.token(ana)
+    watch.pass_by()
+    sessions = [await connected(there, one) for one in (ana, bob, eve)]
+    for session, wire, _ in sessions:
+        assert isinstance(await subscribed(session, wire, CHANNEL), SubscribeResult)
+    asked = rights.asked
+
+    rights.members -= {ana.id, eve.id}
+    await here.hub.review([ana.id, bob.id], [CHANNEL, "room:none"])
+    await until(lambda: not sessions[0][0].listens(CHANNEL))
+
+    pushes = [reply.push for reply in sessions[0][1].take() if reply.push is not None]
+    assert [push.unsubscribe for push in pushes] == [codes.SERVER_UNSUBSCRIBED]
+    assert [session.listens(CHANNEL) for session, _, _ in sessions] == [False, True, True]
+    assert rights.asked == asked + 2
+    assert await comes_back(there, ana, kept) == codes.PERMISSION_DENIED
+    await bus.close()
+
+
+async def test_who_is_just_subscribing_is_reviewed_once_they_listen() -> None:
+    """They were let in before the right was lost, and listened after it was looked who does."""
+    gate, answers, ana = asyncio.Event(), [True, False], person()
+
+    async def slowly(actor: Actor, room_id: UUID) -> bool:
+        answer = answers.pop(0)
+        await gate.wait()
+        return answer
+
+    world = RealtimeWorld(may_listen=slowly)
+    session, wire, _ = await connected(world, ana)
+    opening = asyncio.create_task(subscribed(session, wire, CHANNEL))
+    await until(lambda: len(answers) == 1)
+    await world.hub.review([ana.id], [CHANNEL])
+    gate.set()
+
+    assert isinstance(await opening, SubscribeResult)
+    await until(lambda: not session.listens(CHANNEL))
+
+
 @pytest.mark.parametrize("why", ["a gap", "a new process"])
 async def test_after_silence_older_tokens_are_asked_about(why: str) -> None:
     """Who lost a right meanwhile was perhaps not told of here."""

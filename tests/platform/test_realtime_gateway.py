@@ -4,13 +4,13 @@ import asyncio
 import gc
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
 import httpx2
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tenfold.platform.realtime import user_channel
 from tenfold.platform.realtime.gateway import AWAY, Gateway
@@ -44,6 +44,18 @@ async def raw(at: House) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.St
 async def signed_in(at: House, connection: Any, token: str) -> Any:
     await connection.send(f'{{"id":1,"connect":{{"token":"{token}"}}}}')
     return decode_replies(await connection.recv())[0].connect
+
+
+async def test_pings_count_as_commands() -> None:
+    """Who sends nothing else is no cheaper: some are answered, and whoever goes on is let go."""
+    async with house() as at, bare(at) as connection:
+        await (await connection.ping())
+        with suppress(ConnectionClosed):
+            for _ in range(1000):
+                await connection.ping()
+                await asyncio.sleep(0)
+
+        assert await closing_code(connection) == 3013
 
 
 async def test_who_comes_when_it_is_full_is_told_to_try_again() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tenfold.kit.actors import Actor
 from tenfold.kit.ids import new_id
-from tenfold.platform.realtime import EVERYONE, Channel, codes, guests, mending, user_channel
+from tenfold.platform.realtime import EVERYONE, Channel, checking, codes, guests, mending, user_channel
 from tenfold.platform.realtime.hub import Hub
 from tenfold.platform.realtime.kinds import Kinds
 from tenfold.platform.realtime.memory import MemoryBroker, MemoryPresence
@@ -305,5 +305,5 @@ async def test_what_is_for_everyone_reaches_every_connection_in_order(monkeypatc
 
 def test_very_many_streams_are_checked_in_a_longer_span() -> None:
     """A million idle channels must not keep the broker busy: a process checks a hundred a second at most."""
-    assert mending.span_of(50, 30) == 30
-    assert mending.span_of(17_000, 30) == 170
+    assert checking.span_of(50, 30) == 30
+    assert checking.span_of(17_000, 30) == 170

@@ -101,6 +101,7 @@ def test_handshakes_of_an_address_are_counted_by_the_window() -> None:
         ("https://HOST.example:8000", [], FOREIGN_PAGE),
         ("https://host.example:8000", [], None),
         ("https://evil.example", [], FOREIGN_PAGE),
+        ("http://[", [], FOREIGN_PAGE),
         (None, ["centrifuge-protobuf"], UNKNOWN_PROTOCOL),
     ],
 )

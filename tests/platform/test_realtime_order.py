@@ -5,6 +5,7 @@ Or they are told that they cannot be made complete; nobody believes to be comple
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.platform.realtime import EVERYONE, mending, user_channel
+from tenfold.platform.realtime.broker import Unreached
 from tenfold.platform.realtime.hub import Hub
-from tenfold.platform.realtime.memory import MemoryPresence
+from tenfold.platform.realtime.memory import MemoryBroker, MemoryPresence
 from tenfold.platform.realtime.protocol import StreamPosition
 from tests.platform.realtime_faults import ShakyBroker
 from tests.platform.realtime_readers import Reader, Steps, play
@@ -103,6 +105,32 @@ async def test_a_client_that_is_ahead_of_its_new_process_hears_nothing_twice() -
     assert moved.heard() == [(2, "two")]
 
 
+async def test_a_loss_is_found_while_the_server_of_other_channels_is_gone() -> None:
+    """A check asks for many channels at once; one master of a cluster must not keep it from the rest."""
+
+    class OneGone(ShakyBroker):
+        async def positions(self, channels: Sequence[str]) -> list[StreamPosition]:
+            if "room:gone" in channels and self.is_away:
+                raise Unreached(["room:gone"])
+            return await MemoryBroker.positions(self, channels)
+
+    broker, ear = OneGone(), Ear()
+    hub = Hub(broker, MemoryPresence())
+    await hub.join(Ear(), "room:gone")
+    await hub.join(ear, "room:1")
+    await hub.publish(["room:1"], "lost")
+    broker.lines[0].arrive([])
+
+    broker.is_away = True
+    await hub.checker._check_all_streams()
+    broker.is_away = False
+    async with asyncio.timeout(5):
+        while not ear.frames:
+            await asyncio.sleep(0.005)
+
+    assert ear.heard() == [(1, "lost")]
+
+
 async def test_a_broker_that_lost_its_memory_gives_no_number_twice() -> None:
     """Its streams went back: listeners come back and are told, and nothing is mistaken for what it is not."""
     broker, ear = ShakyBroker(), Ear()
@@ -115,7 +143,7 @@ async def test_a_broker_that_lost_its_memory_gives_no_number_twice() -> None:
     assert stream is not None
     stream.offset = 1
 
-    hub.mender.check_all([])
+    hub.checker.check_all()
     for _ in range(20):
         await asyncio.sleep(0)
 

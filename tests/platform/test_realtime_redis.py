@@ -319,7 +319,11 @@ async def test_a_cluster_without_one_of_its_masters_serves_the_rest_and_mends() 
             )
             refused = sum(isinstance(outcome, Unavailable) for outcome in outcomes)
             gone = [name for name, outcome in zip(names, outcomes, strict=True) if isinstance(outcome, Unavailable)]
-            for together in (here.broker.publish(names, HELLO), here.broker.route(names, HELLO)):
+            for together in (
+                here.broker.publish(names, HELLO),
+                here.broker.route(names, HELLO),
+                here.broker.positions(names),
+            ):
                 with pytest.raises(Unreached) as unreached:
                     await together
                 assert sorted(unreached.value.channels) == sorted(gone)

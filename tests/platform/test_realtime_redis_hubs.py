@@ -11,14 +11,15 @@ import msgspec
 import pytest
 
 from tenfold.kit.actors import Actor
-from tenfold.platform.realtime import user_channel
+from tenfold.platform.realtime import errand, user_channel
 from tenfold.platform.realtime.protocol import SubscribeResult
 from tenfold.platform.realtime.redis import RedisBroker
 from tenfold.platform.realtime.redis_presence import RedisPresence
 from tenfold.platform.realtime.session import Session
+from tenfold.platform.redis import partition_of
 from tests.platform.realtime_world import RealtimeWorld, RecordingWire, person, say
 from tests.platform.redis_world import client_of, fresh_prefix, until
-from tests.redis import RedisServer
+from tests.redis import RedisClusterServers, RedisServer
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Client:
 class Process(RealtimeWorld):
     """A hub, its sessions and its own connection to Redis."""
 
-    def __init__(self, server: RedisServer, prefix: str) -> None:
+    def __init__(self, server: RedisServer | RedisClusterServers, prefix: str) -> None:
         self.redis = client_of(server, prefix, patience=0.5)
         super().__init__(broker=RedisBroker(self.redis), presence=RedisPresence(self.redis))
 
@@ -55,7 +56,7 @@ class Process(RealtimeWorld):
 
 
 @asynccontextmanager
-async def two(server: RedisServer) -> AsyncIterator[tuple[Process, Process]]:
+async def two(server: RedisServer | RedisClusterServers) -> AsyncIterator[tuple[Process, Process]]:
     prefix = fresh_prefix()
     here, there = Process(server, prefix), Process(server, prefix)
     await here.hub.open()
@@ -180,6 +181,55 @@ async def test_presence_is_known_in_every_process_and_written_again_when_it_is_l
         assert await there.hub.present([user_channel(ana.id)]) == [[]]
         durable.start()
         await _until(is_seen)
+
+
+async def test_a_redis_that_is_full_for_a_while_loses_nothing_in_silence(
+    durable: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps its connections, so nobody hears of a gap; clients everywhere are told to reload all the same."""
+    monkeypatch.setattr(errand, "AGAIN", 0.05)
+    ana = person()
+    async with two(durable) as (here, there):
+        near, far = await here.connect(ana), await there.connect(ana)
+        with durable.client() as client:
+            client.config_set("maxmemory", "1")
+            await here.hub.publish([user_channel(ana.id)], "alone")
+            assert (near.heard(), far.heard()) == (["alone"], [])
+            client.config_set("maxmemory", "0")
+
+        await until(lambda: near.wire.closed)
+        await here.hub.publish([user_channel(ana.id)], "after")
+        await until(lambda: far.wire.closed)
+
+        back = await there.connect(ana, far.begun)
+        assert back.begun.recovered is False
+
+
+async def test_in_a_cluster_without_a_master_the_rest_is_known() -> None:
+    """Also to whoever asks about people of both at once. (Leases are kept by the master of the first partition.)"""
+    servers = RedisClusterServers(full_coverage=False)
+    try:
+        await asyncio.to_thread(servers.start)
+        async with two(servers) as (here, there):
+            gone = next(node for node in servers.nodes if node.port != _port(here, 0))
+            people = [person() for _ in range(30)]
+            for one in people:
+                await here.connect(one)
+            names = [user_channel(one.id) for one in people]
+            reachable = [_port(here, partition_of(name)) != gone.port for name in names]
+            await here.hub.roll.flush()
+            gone.kill()
+            await until(lambda: all(any(link.connection is None for link in p.redis.links()) for p in (here, there)))
+
+            found = await there.hub.present(names)
+            assert [bool(entries) for entries in found] == reachable
+            assert 0 < sum(reachable) < len(people)
+    finally:
+        servers.remove()
+
+
+def _port(process: Process, partition: int) -> int:
+    return process.redis._link_of(partition).address.port
 
 
 async def _heard_across(publisher: Process, client: Client, actor: Actor, word: str) -> None:

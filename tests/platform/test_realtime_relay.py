@@ -9,13 +9,17 @@ import msgspec
 import pytest
 
 from tenfold.kit.actors import Actor
+from tenfold.kit.ids import new_id
 from tenfold.kit.refusals import Unavailable
 from tenfold.platform.bus.memory import MemoryBus
 from tenfold.platform.realtime import codes, user_channel
 from tenfold.platform.realtime.codes import Disconnect
+from tenfold.platform.realtime.company import LASTS, Company
+from tenfold.platform.realtime.presence import Present
 from tenfold.platform.realtime.protocol import Publication, SubscribeResult
 from tenfold.platform.realtime.relay import RelayedBroker
-from tests.platform.realtime_world import RealtimeWorld, RecordingWire, person, say
+from tenfold.platform.realtime.relay_presence import RelayedPresence
+from tests.platform.realtime_world import RealtimeWorld, RecordingWire, Stopwatch, person, say
 
 
 class Line(MemoryBus):
@@ -45,9 +49,14 @@ class Line(MemoryBus):
 class Process:
     """A hub of its own, on the line with the others."""
 
-    def __init__(self, line: Line) -> None:
-        self.world = RealtimeWorld(broker=RelayedBroker(line))
+    def __init__(self, line: Line, company: Company | None = None) -> None:
+        self.presence = RelayedPresence(line, company)
+        self.world = RealtimeWorld(broker=RelayedBroker(line, company), presence=self.presence)
         self.live = self.world.hub
+
+    async def says_that_it_is_there(self) -> None:
+        """As its hub does, every few seconds."""
+        await self.presence.renew(self.live.node)
 
     async def connect(self, actor: Actor, sub: str = "{}") -> tuple[RecordingWire, SubscribeResult]:
         """Somebody's socket in this process, and how its own channel began."""
@@ -174,3 +183,78 @@ async def test_after_a_loss_on_the_bus_nobody_believes_to_be_complete(line: Line
 async def test_every_channel_may_have_a_listener_elsewhere(line: Line) -> None:
     """So a fan-out that asks first must not skip anybody."""
     assert Process(line).live.listening(["user:1", "user:2"]) == ["user:1", "user:2"]
+
+
+async def test_one_that_is_alone_tells_the_bus_nothing(line: Line) -> None:
+    """That is a transaction for each publication. At the start it does not know yet; what is rare it always says."""
+    watch, ana = Stopwatch(), person()
+    serve = Process(line, Company(is_certain=False, monotonic=watch))
+    socket, _ = await serve.connect(ana)
+    await serve.live.publish([user_channel(ana.id)], "in doubt")
+    assert len(line.sizes) == 1
+
+    watch.seconds += LASTS
+    await serve.live.publish([user_channel(ana.id)], "alone")
+    await serve.live.publish_durable("conversation:1", "alone", offset=1)
+    await serve.says_that_it_is_there()
+    assert len(line.sizes) == 1
+    assert serve.live.listening([user_channel(ana.id), "user:2"]) == [user_channel(ana.id)]
+
+    await serve.live.unsubscribe(ana.id, "conversation:1")
+    assert len(line.sizes) == 2
+    assert [bytes(publication.data) for publication in publications(socket)] == [b'"in doubt"', b'"alone"']
+
+
+async def test_who_comes_is_told_everything_from_then_on(line: Line) -> None:
+    """And whoever listened there before it was heard reloads at once, since something may be missing: nobody later."""
+    watch, ana, bob = Stopwatch(), person(), person()
+    serve = Process(line, Company(is_certain=False, monotonic=watch))
+    watch.seconds += LASTS
+    gateway = Process(line)
+    early, _ = await gateway.connect(ana)
+    await serve.live.publish([user_channel(ana.id)], "unheard")
+
+    await gateway.says_that_it_is_there()
+    await line.settle()
+    late, _ = await gateway.connect(bob)
+    await serve.live.publish([user_channel(bob.id)], "heard")
+    await line.settle()
+
+    assert ends(early, late) == [codes.INSUFFICIENT_STATE, None]
+    assert [bytes(publication.data) for publication in publications(late)] == [b'"heard"']
+
+
+async def test_what_one_that_was_alone_noted_is_known_to_who_comes(line: Line) -> None:
+    """Also where an older state is still known: of one that was late, and had been given up."""
+    watch, names = Stopwatch(), ["a", "b"]
+    company = Company(is_certain=False, monotonic=watch)
+    serve, gateway = RelayedPresence(line, company, now=watch), RelayedPresence(line, now=watch)
+    entries = [("room:1", Present(new_id(), name, new_id(), "serve", 1.0)) for name in names]
+    await gateway.renew("gateway")
+    await serve.renew("serve")
+    await serve.enter(entries[:1])
+    await line.settle()
+
+    watch.seconds += LASTS
+    await serve.leave(entries[:1])
+    await serve.enter(entries[1:])
+    await gateway.renew("gateway")
+    await line.settle()
+    await serve.renew("serve")
+    await line.settle()
+
+    (present,) = await gateway.present(["room:1"])
+    assert [entry.client for entry in present] == ["b"]
+
+
+async def test_what_is_opened_again_has_numbers_of_its_own(line: Line) -> None:
+    """Processes that fork are built once: with one epoch, they would give the same number to different messages."""
+    broker, ana = RelayedBroker(line), user_channel(person().id)
+    epochs: list[str] = []
+
+    for _ in range(2):
+        await broker.open()
+        (position,) = await broker.positions([ana])
+        epochs.append(position.epoch)
+
+    assert epochs[0] != epochs[1]

@@ -11,7 +11,7 @@ import pytest
 from tenfold.kit.actors import Actor
 from tenfold.kit.ids import new_id
 from tenfold.kit.refusals import Unavailable
-from tenfold.platform.realtime import Channel, presence_channel, user_channel
+from tenfold.platform.realtime import Channel, codes, presence_channel, user_channel
 from tenfold.platform.realtime.memory import MemoryBroker, MemoryPresence
 from tenfold.platform.realtime.presence import Present
 from tests.platform.realtime_world import Ear, RealtimeWorld, connected, everybody, person, say
@@ -213,6 +213,24 @@ async def test_listeners_are_told_who_joins_and_who_leaves_where_it_is_declared(
     assert (said[0].join.info.user, said[0].join.info.client) == (str(bob.id), reply.client)
 
 
+async def test_a_crowd_that_joins_is_told_of_in_one_message() -> None:
+    """One for each of them, to each of them, would be as many messages as the square of the crowd."""
+    world = RealtimeWorld(channels=[room(join_leave=True)])
+    session, wire, _ = await connected(world, person())
+    await say(session, f'{{"id":2,"subscribe":{{"channel":"{CHANNEL}"}}}}')
+    await world.hub.roll.flush()
+    wire.frames.clear()
+    crowd = [await connected(world, person()) for _ in range(30)]
+
+    for other, _, _ in crowd:
+        await say(other, f'{{"id":2,"subscribe":{{"channel":"{CHANNEL}"}}}}')
+    await world.hub.roll.flush()
+
+    assert len(wire.frames) == 1
+    joined = [reply.push.join.info.client for reply in wire.take() if reply.push and reply.push.join]
+    assert joined == [reply.client for _, _, reply in crowd]
+
+
 async def test_connections_do_not_mind_that_presence_is_away() -> None:
     """Whoever asks is told of nobody; when it is back, all are entered."""
 
@@ -239,3 +257,98 @@ async def test_connections_do_not_mind_that_presence_is_away() -> None:
     (found,) = await world.hub.present([user_channel(ana.id)])
 
     assert [entry.user_id for entry in found] == [ana.id]
+
+
+class Slow(MemoryPresence):
+    """Presence whose calls take their time, more for several."""
+
+    async def enter(self, entries: Sequence[tuple[str, Present]]) -> None:
+        await asyncio.sleep(0.04)
+        await super().enter(entries)
+
+    async def leave(self, entries: Sequence[tuple[str, Present]]) -> None:
+        await asyncio.sleep(0.02 if len(entries) == 1 else 0.06)
+        await super().leave(entries)
+
+
+async def test_nobody_is_entered_after_they_were_taken_out() -> None:
+    """Two write at once, by the clock and because somebody asks: the entry would stay for as long as the process."""
+    world, ana = RealtimeWorld(presence=Slow()), person()
+    others = [await connected(world, person()) for _ in range(3)]
+    await world.hub.roll.flush()
+    session, _, _ = await connected(world, ana)
+    for other, _, _ in others:
+        other.lost()
+    by_the_clock = asyncio.create_task(world.hub.roll.flush())
+    await asyncio.sleep(0.001)
+
+    session.lost()
+    await world.hub.present([user_channel(ana.id)])
+    await by_the_clock
+
+    assert await world.hub.present([user_channel(ana.id)]) == [[]]
+
+
+async def test_who_is_entered_anew_is_taken_out_after_that() -> None:
+    """Everybody is written again after presence forgot; who goes meanwhile must not be found there afterwards."""
+    world, ana = RealtimeWorld(presence=Slow()), person()
+    session, _, _ = await connected(world, ana)
+    await world.hub.roll.flush()
+    world.hub.roll._writings_due = 1
+    anew = asyncio.create_task(world.hub.roll._write_all())
+    await asyncio.sleep(0.001)
+
+    session.lost()
+    await world.hub.roll.flush()
+    await anew
+
+    assert await world.hub.present([user_channel(ana.id)]) == [[]]
+
+
+async def test_who_loses_publications_and_does_not_come_back_is_not_there() -> None:
+    """They are sent away because their stream began anew; that channel is forgotten here before they leave it."""
+    world, ana = RealtimeWorld(), person()
+    session, wire, _ = await connected(world, ana)
+    await world.hub.roll.flush()
+    await world.broker.begin_anew([user_channel(ana.id)])
+
+    world.hub.gap()
+    await until(lambda: wire.closed)
+    session.lost()
+
+    assert wire.closed == codes.INSUFFICIENT_STATE
+    assert await world.hub.present([user_channel(ana.id)]) == [[]]
+
+
+async def test_who_went_while_presence_was_away_is_told_of_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else would ever say that they are gone."""
+    monkeypatch.setattr("tenfold.platform.realtime.roll.TELL_EVERY", 0.01)
+    presence = Away()
+    world, ana, peer = RealtimeWorld(presence=presence), person(), Ear()
+    await world.hub.open()
+    await world.hub.join(peer, presence_channel(ana.id))
+    session, _, _ = await connected(world, ana)
+    await until(lambda: len(peer.frames) == 1)
+
+    presence.is_away = True
+    session.lost()
+    await asyncio.sleep(0.05)
+    presence.is_away = False
+    await until(lambda: len(peer.frames) == 2)
+    await world.hub.close()
+
+    assert [data["online"] for _, data in peer.heard()] == [True, False]
+
+
+async def test_a_process_that_stops_tells_who_has_just_gone() -> None:
+    """Those of the last second, whom nobody tells of otherwise: their entries go with the process, without a word."""
+    world, ana, peer = RealtimeWorld(), person(), Ear()
+    await world.hub.open()
+    await world.hub.join(peer, presence_channel(ana.id))
+    session, _, _ = await connected(world, ana)
+    await world.hub.roll._tell()
+
+    session.lost()
+    await world.hub.close()
+
+    assert [data["online"] for _, data in peer.heard()] == [True, False]

@@ -11,10 +11,11 @@ import pytest
 
 from tenfold.kit.actors import Actor
 from tenfold.kit.ids import new_id
-from tenfold.platform.realtime import user_channel
+from tenfold.platform.realtime import mending, sse, user_channel
 from tenfold.platform.realtime.admission import Admission, AdmissionRules
 from tenfold.platform.realtime.lobby import SessionRules
 from tests.platform.event_source import stand
+from tests.platform.realtime_faults import Ledger
 from tests.platform.realtime_house import until
 from tests.platform.realtime_world import RealtimeWorld, everybody, person
 
@@ -119,6 +120,31 @@ async def test_nothing_comes_before_connect() -> None:
 
         assert "connect" in events[0]
         assert [event["pub"]["data"] for event in events[1:]] == [0, 1, 2]
+
+
+async def test_a_long_recovery_goes_on_after_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its parts wait until the other channels are answered: held all that time, they would be more than is held."""
+    monkeypatch.setattr(mending, "LARGE", 4096)
+    monkeypatch.setattr(sse, "MOST_HELD", 4096)
+    ledger, id_ = Ledger(), new_id()
+    for n in range(1000):
+        ledger.write(id_, f"thing {n}", n)
+
+    async def slowly(actor: Actor, room_id: UUID) -> bool:
+        await asyncio.sleep(0.3)
+        return True
+
+    world, ana, long = RealtimeWorld(may_listen=slowly, channels=[ledger.channel()]), person(), f"ledger:{id_}"
+    async with stand(world) as at:
+        subs = {long: {"recover": True, "epoch": world.hub.durable_epoch, "offset": 1}, room(): {}}
+        async with at.open({"token": world.token(ana), "subs": subs}) as source:
+            begun = (await source.next())["connect"]["subs"][long]
+            first = [publication["offset"] for publication in begun["publications"]]
+            rest = [(await source.next())["pub"]["offset"] for _ in range(1000 - first[-1])]
+
+    assert begun["recovered"]
+    assert first[-1] < 1000
+    assert first + rest == list(range(2, 1001))
 
 
 async def test_pings_come_and_need_no_answer() -> None:

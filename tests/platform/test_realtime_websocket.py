@@ -1,6 +1,7 @@
 """Both transports of realtime through a real server: their limits, their manners, and how they let go."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
@@ -9,7 +10,9 @@ import pytest
 from centrifuge import (
     ClientState,
 )
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Frame, Opcode
 
 from tenfold.platform.limits.address import networks
 from tenfold.platform.realtime import user_channel
@@ -19,6 +22,7 @@ from tests.platform.realtime_house import bare, closing_code, house, sdk, until
 from tests.platform.realtime_world import RealtimeWorld, metric, person
 
 pytestmark = pytest.mark.usefixtures("transport")
+UMLAUTS = '{"id":1,"connect":{"name":"' + "ä" * 40_000 + '"}}'
 
 
 async def test_a_connection_whose_token_ends_is_closed() -> None:
@@ -43,8 +47,8 @@ async def test_pings_keep_a_live_connection_and_close_a_dead_one() -> None:
 
 @pytest.mark.parametrize(
     "frame",
-    ["hello", "", b"\xff\xfe", '{"id":1,"subscribe":{"channel":"a"}}', '{"id":1}', "x" * 100_000],
-    ids=["words", "empty", "bytes", "order", "nothing", "large"],
+    ["hello", "", b"\xff\xfe", '{"id":1,"subscribe":{"channel":"a"}}', '{"id":1}', "x" * 100_000, UMLAUTS],
+    ids=["words", "empty", "bytes", "order", "nothing", "large", "large in bytes"],
 )
 async def test_what_is_not_the_protocol_is_closed_with_a_reason(frame: str | bytes) -> None:
     """3501 tells an SDK not to try the same again."""
@@ -84,6 +88,7 @@ async def test_binary_frames_of_json_and_batches_are_understood() -> None:
         ("http://evil.example", ["*"], None),
         ("http://HOST", [], None),
         ("null", [], 403),
+        ("http://[", [], 403),
     ],
 )
 async def test_foreign_pages_are_kept_out(origin: str, allowed: list[str], status: int | None) -> None:
@@ -157,6 +162,27 @@ async def test_a_reader_that_never_reads_is_cut_off() -> None:
                 await asyncio.sleep(0)
             await until(lambda: not at.endpoint.connections)
             connection.transport.abort()
+
+
+async def test_pings_of_a_client_that_does_not_read_fill_no_memory() -> None:
+    """Each is owed an answer, which waits like any message; who reads has it."""
+    ping = Frame(Opcode.PING, b"x" * 125).serialize(mask=True)
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    async with house(queue_size=64 * 1024) as at:
+        narrow.connect(("127.0.0.1", at.port))
+        connection = await connect(at.url, sock=narrow)
+        await (await connection.ping())
+        connection.transport.pause_reading()
+        most = 0
+        for _ in range(160):
+            connection.transport.write(ping * 500)
+            while connection.transport.get_write_buffer_size() and at.endpoint.connections:
+                await asyncio.sleep(0)
+            most = max(most, at.unsent())
+        connection.transport.abort()
+
+        assert most < 512 * 1024
 
 
 async def test_draining_sends_clients_away_to_come_back(transport: str) -> None:

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from tenfold.platform.realtime.lobby import SessionRules
 from tenfold.platform.realtime.wheel import Wheel
-from tests.platform.realtime_world import Stopwatch
+from tests.platform.realtime_world import RealtimeWorld, Stopwatch, connected, everybody, person
 
 
 class Sleeper:
@@ -86,3 +87,17 @@ async def test_wheels_of_many_processes_turn_at_moments_of_their_own(phase: floa
     (woken,) = sleeper.woken
     assert due <= woken <= due + 1.02
     assert (woken - phase) % 1 < 0.02
+
+
+async def test_a_session_is_woken_when_a_subscription_token_ends() -> None:
+    """Not with the next ping, which may be minutes later: until then somebody listens who may not any more."""
+    watch = Stopwatch()
+    world = RealtimeWorld(rules=SessionRules(ping_interval=120), may_listen=everybody, monotonic=watch)
+    session, _, _ = await connected(world, person())
+    session.subscribe("room:1", watch() + 60)
+    session.subscribe("room:2", watch() + 30)
+
+    assert session.wake(watch()) == watch() + 30
+    watch.seconds += 30
+    assert session.wake(watch()) == watch() + 30
+    assert session.subscriptions == {"room:1": watch() + 30}

@@ -7,6 +7,7 @@ from tenfold.platform.mail import Mailer
 from tenfold.platform.mail.folder import FolderMailer
 from tenfold.platform.mail.smtp import SmtpMailer, SmtpServer
 from tenfold.platform.realtime.broker import Broker
+from tenfold.platform.realtime.company import Company
 from tenfold.platform.realtime.presence import Presence
 from tenfold.platform.realtime.redis import RedisBroker
 from tenfold.platform.realtime.redis_presence import RedisPresence
@@ -33,10 +34,9 @@ def realtime_engines(settings: Settings, redis: Redis | None, bus: Bus, *, alone
     """What carries live messages between processes and knows who is there: Redis, or the bus."""
     numbers = settings.realtime
     if redis is None:
-        broker = RelayedBroker(
-            bus, speaks=not alone, history_size=numbers.history_size, history_ttl=numbers.history_ttl
-        )
-        return broker, RelayedPresence(bus, speaks=not alone)
+        company = Company(is_certain=not alone)
+        broker = RelayedBroker(bus, company, history_size=numbers.history_size, history_ttl=numbers.history_ttl)
+        return broker, RelayedPresence(bus, company)
     broker = RedisBroker(redis, history_size=numbers.history_size, history_ttl=numbers.history_ttl)
     return broker, RedisPresence(redis)
 

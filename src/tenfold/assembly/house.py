@@ -87,10 +87,7 @@ class House:
         mailer: Mailer | None = None,
         alone: bool = False,
     ) -> None:
-        """`alone` says that sockets are served here only, so live messages need not travel over the bus from here.
-
-        They are heard from there all the same: a worker may have joined us.
-        """
+        """`alone` says that no other process is expected: live messages travel over the bus only while one is heard."""
         self.settings = settings
         self.modules = modules
         self.parts = Parts()

@@ -82,6 +82,11 @@ def session_rules(settings: Settings) -> SessionRules:
     )
 
 
+def largest_message(settings: Settings) -> int:
+    """Bytes of a client's message beyond which it is not even read; below that it is told that it is too large."""
+    return 4 * settings.realtime.max_frame
+
+
 def admission_rules(settings: Settings) -> AdmissionRules:
     """Whose handshakes are answered."""
     realtime = settings.realtime
@@ -101,6 +106,6 @@ def gateway_rules(settings: Settings, capacity: int) -> GatewayRules:
         capacity=capacity,
         queue_size=realtime.queue,
         read_buffer=numbers.read_buffer,
-        largest_message=4 * realtime.max_frame,
+        largest_message=largest_message(settings),
         handshake_timeout=numbers.handshake_timeout.total_seconds(),
     )

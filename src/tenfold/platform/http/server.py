@@ -12,9 +12,11 @@ import uvicorn
 
 from tenfold.kit.refusals import CannotStart
 from tenfold.platform.http.connection import Connection
+from tenfold.platform.http.socket import Socket
 
 _KEPT_ALIVE = 75  # seconds; proxies close an idle connection after 60, and they should, not we
 _BACKLOG = 4096
+_LARGEST_MESSAGE = 256 * 1024
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -64,18 +66,23 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serving(
-    application: Any, listener: socket.socket, *, grace: float = 10.0, drain: Callable[[], Any] | None = None
+    application: Any,
+    listener: socket.socket,
+    *,
+    grace: float = 10.0,
+    drain: Callable[[], Any] | None = None,
+    largest_message: int = _LARGEST_MESSAGE,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Serve while the block runs; then take no new request, finish those in flight (at most `grace` seconds), close.
 
-    `drain` is awaited first, for connections that would never end by themselves. The task ends early only when serving
-    failed.
+    `drain` is awaited first, for connections that would never end by themselves. WebSocket messages of more bytes than
+    `largest_message` are not read. The task ends early only when serving failed.
     """
     config = uvicorn.Config(
         application,
         loop="none",
         http=Connection,
-        ws="websockets-sansio",
+        ws=Socket,
         lifespan="off",
         log_config=None,
         proxy_headers=False,
@@ -85,7 +92,7 @@ async def serving(
         timeout_keep_alive=_KEPT_ALIVE,
         backlog=_BACKLOG,
         ws_per_message_deflate=False,
-        ws_max_size=1 << 20,
+        ws_max_size=largest_message,
         ws_ping_interval=None,
     )
     server = _Server(config, drain)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from msgspec import Raw
+
 from tenfold.platform.parts import Parts
 from tenfold.platform.realtime.presence import Present
 
@@ -56,6 +58,13 @@ class Realtime(ABC):
         """End a user's subscriptions to a channel, in every process, those included that are just being opened."""
 
     @abstractmethod
+    async def review(self, user_ids: Iterable[UUID], channels: Iterable[str]) -> None:
+        """Ask again whether these users may listen to these channels, in every process: who may not is unsubscribed.
+
+        For rights that somebody may have by other ways as well; a subscription token from before counts no more.
+        """
+
+    @abstractmethod
     async def present(self, channels: Sequence[str]) -> list[list[Present]]:
         """Who listens to each of these channels now (`user:{id}`, or one declared with `presence`), oldest first.
 
@@ -95,7 +104,12 @@ class Channel:
       had from there; None when that is too long ago. Without an actor: what every listener may see
     - `positions(ids: Sequence[UUID]) -> Mapping[UUID, int]`: where durable channels stand, in one statement; the
       pattern has exactly one value then, and a channel that is gone is left out
-    - `presence`: who listens may ask who else does; `join_leave`: listeners are told of it
+    - `is_addition(data: Raw) -> bool`: whether a publication of a durable channel replaces nothing that was published
+      before. Hubs remember the latest ones while all are such, and give them to who missed them; without it they
+      remember none, and every gap is read by `replay`
+    - `presence`: who listens may ask who else does
+    - `join_leave`: listeners are told of it, ten times a second at most, each of everybody: a crowd of n that comes
+      costs n² notes, so it is for channels whose listeners are few
     """
 
     pattern: str
@@ -104,6 +118,7 @@ class Channel:
     may_publish: Callable[..., Awaitable[object]] | None = None
     replay: Callable[..., Awaitable[Replayed | None]] | None = None
     positions: Callable[..., Awaitable[Mapping[UUID, int]]] | None = None
+    is_addition: Callable[[Raw], bool] | None = None
     presence: bool = False
     join_leave: bool = False
 
@@ -140,6 +155,7 @@ def channel(
     may_publish: Callable[..., Awaitable[object]] | None = None,
     replay: Callable[..., Awaitable[Replayed | None]] | None = None,
     positions: Callable[..., Awaitable[Mapping[UUID, int]]] | None = None,
+    is_addition: Callable[[Raw], bool] | None = None,
     presence: bool = False,
     join_leave: bool = False,
 ) -> Callable[[Callable[..., Awaitable[bool]]], Channel]:
@@ -151,6 +167,7 @@ def channel(
         may_publish=may_publish,
         replay=replay,
         positions=positions,
+        is_addition=is_addition,
         presence=presence,
         join_leave=join_leave,
     )

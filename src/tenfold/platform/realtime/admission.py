@@ -70,7 +70,7 @@ class Admission:
         allowed = self.rules.allowed_origins
         if origin is None or origin in allowed or "*" in allowed:
             return None
-        return None if urlsplit(origin).netloc == host.lower() else FOREIGN_PAGE
+        return None if _host_of(origin) == host.lower() else FOREIGN_PAGE
 
     def enter(self, address: str, now: float) -> Denial | None:
         """Count a connection of an address, unless it has too many, or had too many handshakes lately."""
@@ -135,6 +135,14 @@ class Pace:
         """Forget whoever has no debt left. Call it now and then."""
         if self._debts:
             self._debts = {user: debt for user, debt in self._debts.items() if debt > now}
+
+
+def _host_of(origin: str) -> str | None:
+    """Host and port of an origin; None for what no browser would send."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _key(address: str) -> str | None:

@@ -70,8 +70,9 @@ class Broker(ABC):
     """Publications of a channel have offsets 1, 2, 3 … within an epoch; a position (offset, epoch) says what is known.
 
     When its server is gone, every coroutine raises `Unavailable`, at once while that is known; the hub then does what
-    it can alone. With several servers, `publish` and `route` reach all that they can, and raise `Unreached` with the
-    channels of the others. A broker never delivers locally on its own account, and never retries a publication.
+    it can alone. With several servers, whatever is asked for several channels is done where a server can be reached,
+    and raises `Unreached` with the channels of the others. A broker never delivers locally on its own account, and
+    never retries a publication.
     """
 
     loses_nothing: ClassVar[bool] = False

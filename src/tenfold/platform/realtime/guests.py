@@ -21,22 +21,46 @@ AT_ONCE = 2000
 
 
 class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one process tells the others: close these connections, or with a channel, end these users' subscriptions."""
+    """What one process tells the others: close these connections, or with a channel, end these users' subscriptions.
+
+    `begun` are streams that have begun anew; `is_gap` says that anything before it may have been lost.
+    """
 
     session_ids: list[UUID] = []
     user_ids: list[UUID] = []
     channel: str = ""
+    review: "Review | None" = None
+    begun: list[str] = []
+    is_gap: bool = False
+
+
+class Review(msgspec.Struct, frozen=True):
+    """What one process has all of them find out: whether these users may still listen to these channels."""
+
+    user_ids: list[UUID]
+    channels: list[str]
 
 
 class Door:
     """A subscription that is being opened: closed before it was, when its user lost the right meanwhile."""
 
-    __slots__ = ("channel", "is_closed", "user_id")
+    __slots__ = ("_passed", "channel", "is_closed", "user_id")
 
     def __init__(self, user_id: UUID, channel: str) -> None:
         self.user_id = user_id
         self.channel = channel
         self.is_closed = False
+        self._passed: asyncio.Event | None = None
+
+    def when_passed(self) -> asyncio.Event:
+        """What is set once the subscription is open, or will not be."""
+        self._passed = self._passed or asyncio.Event()
+        return self._passed
+
+    def passed(self) -> None:
+        """The subscription is open, or will not be."""
+        if self._passed is not None:
+            self._passed.set()
 
 
 class Arrival:
@@ -98,6 +122,7 @@ class Guests:
             yield door
         finally:
             del self._doors[id(door)]
+            door.passed()
 
     def attach(self, listener: Listener, session_id: UUID) -> None:
         """Know a listener by its session, so that it can be disconnected and hears what is for everyone."""
@@ -135,6 +160,12 @@ class Guests:
         for door in self._doors.values():
             if door.channel == channel and door.user_id in user_ids:
                 door.is_closed = True
+
+    async def outlast(self, user_ids: Collection[UUID], channels: Collection[str]) -> None:
+        """Wait until those of these users who are just subscribing to one of these channels listen, or do not."""
+        doors = (door for door in self._doors.values() if door.channel in channels and door.user_id in user_ids)
+        for passed in [door.when_passed() for door in doors]:
+            await passed.wait()
 
     def _of(self, session_id: UUID) -> tuple[Listener, ...]:
         there = self._sessions.get(session_id, ())

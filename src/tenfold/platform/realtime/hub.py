@@ -18,10 +18,13 @@ from tenfold.kit.refusals import Unavailable
 from tenfold.platform.observe import metrics
 from tenfold.platform.realtime import EVERYONE, Realtime, user_channel
 from tenfold.platform.realtime.broker import Broker, unreached
-from tenfold.platform.realtime.codes import CONNECTION_EXPIRED, FORCE_DISCONNECT
-from tenfold.platform.realtime.guests import Guests, Signal, Spreader
+from tenfold.platform.realtime.checking import Checker
+from tenfold.platform.realtime.codes import CONNECTION_EXPIRED
+from tenfold.platform.realtime.debts import Debts
+from tenfold.platform.realtime.errand import AWAY
+from tenfold.platform.realtime.guests import Guests, Review, Signal, Spreader
 from tenfold.platform.realtime.kinds import Kinds
-from tenfold.platform.realtime.mending import AWAY, Mender
+from tenfold.platform.realtime.mending import Mender
 from tenfold.platform.realtime.presence import Presence, Present
 from tenfold.platform.realtime.protocol import (
     Publication,
@@ -31,13 +34,13 @@ from tenfold.platform.realtime.protocol import (
     encode_push,
     news_of,
 )
+from tenfold.platform.realtime.rights import Rights
 from tenfold.platform.realtime.roll import Roll
 from tenfold.platform.realtime.streams import new_epoch
 from tenfold.platform.realtime.topics import Joined, Listener, Topic
 
 log = structlog.get_logger(__name__)
 
-MOST_UNHEARD = 10_000
 DURABLE_EPOCH = "1"
 
 
@@ -67,10 +70,12 @@ class Hub(Realtime):
         self.topics: dict[str, Topic] = {}
         self.durable_topics: dict[str, Topic] = {}
         self.guests = Guests(clock)
-        self._unheard: set[str] | None = set()
         self._spreader = Spreader(self.guests)
-        self.mender = Mender(self, check_every=check_every, check_durable_every=check_durable_every)
+        self.mender = Mender(self)
+        self.checker = Checker(self, every=check_every, durable_every=check_durable_every)
         self.roll = Roll(self, presence)
+        self.rights = Rights(self)
+        self.debts = Debts(broker, self.checker.check_begun)
         broker.attach(self)
 
     async def open(self) -> None:
@@ -80,10 +85,13 @@ class Hub(Realtime):
         await self.broker.open()
         self.guests.endings.doubt()
         await self.roll.open()
-        self.mender.open()
+        self.checker.open()
 
     async def close(self) -> None:
-        """Let go of it all; the entries of this process are taken out of presence."""
+        """Let go of it all: what is owed is tried once more, and everybody here is taken out of presence."""
+        await self.rights.close()
+        await self.debts.close()
+        await self.checker.close()
         await self.mender.close()
         await self.roll.close()
         await self.broker.close()
@@ -105,7 +113,7 @@ class Hub(Realtime):
         except AWAY as error:
             log.warning("realtime.published_here_only", error=str(error))
             missed, news = unreached(error, names), news_of(encoded)
-            self.note_unheard(missed)
+            self.debts.owe_streams(missed)
             for name in missed:
                 self.received(name, 0, "", news)
 
@@ -143,7 +151,7 @@ class Hub(Realtime):
     ) -> None:
         """Close these connections with a final code, and those that are just being signed in."""
         signal = Signal(session_ids=list(session_ids), user_ids=list(user_ids))
-        self._obey(signal)
+        self.rights.obey(signal)
         if everywhere:
             await self._send(signal)
 
@@ -157,7 +165,13 @@ class Hub(Realtime):
     async def unsubscribe(self, user_id: UUID, channel: str) -> None:
         """End a user's subscriptions to a channel in every process, and those that are just being opened."""
         signal = Signal(user_ids=[user_id], channel=channel)
-        self._obey(signal)
+        self.rights.obey(signal)
+        await self._send(signal)
+
+    async def review(self, user_ids: Iterable[UUID], channels: Iterable[str]) -> None:
+        """Have every process ask again whether these users may listen to these channels."""
+        signal = Signal(review=Review(list(user_ids), list(channels)))
+        self.rights.obey(signal)
         await self._send(signal)
 
     async def present(self, channels: Sequence[str]) -> list[list[Present]]:
@@ -190,13 +204,14 @@ class Hub(Realtime):
 
     def signalled(self, data: Raw) -> None:
         """Do what another process asked of all."""
-        self._obey(msgspec.json.decode(data, type=Signal))
+        self.rights.obey(msgspec.json.decode(data, type=Signal))
 
     def gap(self) -> None:
         """The broker was away: begin anew what was published without it, and check everything at once."""
         self.guests.endings.doubt()
-        unheard, self._unheard = self._unheard, set()
-        self.mender.check_all(unheard)
+        self.debts.pay()
+        self.checker.check_all()
+        self.rights.ask_all()
 
     def channels(self) -> Iterable[str]:
         """Every channel that somebody here listens to."""
@@ -262,19 +277,13 @@ class Hub(Realtime):
         log.warning("realtime.lost_publications", channel=topic.name, listeners=len(topic))
         self._forget(topic)
         for listener in self.guests if topic.name == EVERYONE else topic:
+            if topic.remove(listener):
+                self.roll.left(topic, listener)  # there is no such topic any more that it could leave
             listener.lose(topic.name)
 
     def is_current(self, topic: Topic) -> bool:
         """Whether this is still the topic of its channel."""
         return self.topics.get(topic.name) is topic
-
-    def note_unheard(self, channels: Iterable[str] | None) -> None:
-        """These streams (None: all) lack publications; they begin anew when the broker is back."""
-        if channels is None or self._unheard is None:
-            self._unheard = None
-        else:
-            self._unheard.update(channels)
-            self._unheard = self._unheard if len(self._unheard) <= MOST_UNHEARD else None
 
     # What they share
 
@@ -330,14 +339,14 @@ class Hub(Realtime):
         since: StreamPosition | None,
         welcome: Callable[[], Awaitable[object]] | None,
     ) -> Joined | None:
-        missed, data, heard = None, None, []
+        part, data, heard = None, None, []
         if welcome is not None:
             topic.more().heard.append(heard)
         try:
             if welcome is not None:
                 data = await welcome()
             if since is not None:
-                missed = await self.mender.missed(topic, since, listener.actor)
+                part = await self.mender.missed(topic, since, listener.actor)
         finally:
             if welcome is not None:
                 topic.more().heard = [other for other in topic.more().heard if other is not heard]
@@ -347,25 +356,29 @@ class Hub(Realtime):
             topic.add(listener)
             self.roll.came(topic, listener)
         topic.rest()
-        return Joined(topic.epoch, topic.offset, missed is not None, missed or (), data, heard)
+        if part is None:
+            return Joined(topic.epoch, topic.offset, False, (), data, heard)
+        if part.offset < topic.offset:
+            self.mender.pursue(topic, listener, part.offset)
+        return Joined(topic.epoch, part.offset, True, part.publications or (), data, heard)
 
     def _deliver(self, topic: Topic, publication: Publication) -> None:
         topic.advance(publication)
-        self._tell(topic, encode_push(topic.name, publication))
+        self._tell(topic, encode_push(topic.name, publication), topic.abreast)
 
     def _deliver_news(self, topic: Topic, news: Raw) -> None:
         frame = encode_news(topic.name, news)
         if topic.extra is not None:
             for heard in topic.extra.heard:
                 heard.append(frame)
-        self._tell(topic, frame)
+        self._tell(topic, frame, topic)
 
-    def _tell(self, topic: Topic, frame: bytes) -> None:
+    def _tell(self, topic: Topic, frame: bytes, listeners: Iterable[Listener]) -> None:
         if topic.name == EVERYONE:
             self._spreader.tell(frame)
             return
         metrics.deliveries.inc(len(topic))
-        for listener in topic:
+        for listener in listeners:
             listener.deliver(frame)
 
     def _close_if_idle(self, topic: Topic) -> None:
@@ -383,17 +396,4 @@ class Hub(Realtime):
             await self.broker.signal(encode_data(signal))
         except AWAY as error:
             log.warning("realtime.signal_not_sent", error=str(error))
-
-    def _obey(self, signal: Signal) -> None:
-        if signal.channel:
-            users = set(signal.user_ids)
-            self.guests.close_doors(users, signal.channel)
-            for listener in self.topics.get(signal.channel) or ():
-                if listener.actor is not None and listener.actor.id in users:
-                    listener.expel(signal.channel)
-            return
-        found = self.guests.cut(signal.session_ids, signal.user_ids)
-        for user_id in signal.user_ids:
-            found += self.topics.get(user_channel(user_id)) or ()
-        for listener in found:
-            listener.end(FORCE_DISCONNECT)
+            self.debts.owe_signal(signal)

@@ -7,61 +7,50 @@ What is missing comes from the broker's history or from the channel's own source
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import structlog
 
 from tenfold.kit.actors import Actor
-from tenfold.kit.refusals import NotFound, Unavailable
-from tenfold.platform.realtime import EVERYONE, Channel, Replayed, codes
+from tenfold.kit.refusals import NotFound
+from tenfold.platform.realtime import Channel, Replayed
 from tenfold.platform.realtime.broker import History
-from tenfold.platform.realtime.protocol import Publication, StreamPosition, encode_data
-from tenfold.platform.realtime.topics import Source, Topic
+from tenfold.platform.realtime.errand import AGAIN, AWAY
+from tenfold.platform.realtime.protocol import Publication, StreamPosition, encode_data, encode_push, join_frames
+from tenfold.platform.realtime.topics import Listener, Source, Topic
 
 if TYPE_CHECKING:
     from tenfold.platform.realtime.hub import Hub
 
 log = structlog.get_logger(__name__)
 
-AWAY = (Unavailable, OSError)
-"""What a call raises when the server behind it is gone; a timeout is an OSError."""
 PATIENCE = 0.05
 """Seconds: a publication that seems to be missing is usually on its way."""
 TRIES = 5
 """Reads in a row that bring nothing new; one that does may leave a newer gap, which has not been waited for yet."""
-AGAIN = 1.0
-"""Seconds until a source that was away is read again: nobody tells when a database is back."""
 MOST_HELD = 1000
 BATCH = 500
-MOST_CHECKED = 100
-"""Streams a second in one process: a million of them would else keep Redis busy with nothing. A loss in silence, which
-the check is for, is rare: a connection that breaks is noticed at once."""
-STEP = 5.0
-"""Seconds between the parts of a check: a process with nothing else to do is cold each time that it is woken."""
-MOST_REPLAYED = 10_000
+LARGE = 512 * 1024
+"""Bytes of what was missed that are read before they are told: what a connection holds of a recovery, however long."""
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
+    """Publications, all that there are up to an offset; and where the channel stood, which may be further on."""
+
     publications: Sequence[Publication]
     offset: int
+    end: int
 
 
 class Mender:
     """One per hub."""
 
-    def __init__(self, hub: "Hub", *, check_every: float = 30.0, check_durable_every: float = 5.0) -> None:
+    def __init__(self, hub: "Hub") -> None:
         self._hub = hub
-        self._check_every = check_every
-        self._check_durable_every = check_durable_every
         self._tasks: set[asyncio.Task[None]] = set()
         self._asked: dict[Channel, dict[UUID, asyncio.Future[int]]] = {}
-
-    def open(self) -> None:
-        """Begin to check every channel now and then."""
-        self._start(self._keep_checking(self._check_every, self._check_streams_of, durable=False))
-        self._start(self._keep_checking(self._check_durable_every, self._check_durable_of, durable=True))
 
     async def close(self) -> None:
         """Stop whatever is under way."""
@@ -84,10 +73,6 @@ class Mender:
         """The stream may have begun anew: find out."""
         self.suspect(topic, sys.maxsize)
 
-    def check_all(self, unheard: Iterable[str] | None) -> None:
-        """After a gap: streams that were published to without the broker (None: all) begin anew; check everything."""
-        self._start(self._after_gap(None if unheard is None else list(unheard)))
-
     async def position_of(self, source: Source) -> int:
         """Where a durable channel stands; all that are asked in an instant are one statement. Raises `NotFound`."""
         asked = self._asked.get(source.kind)
@@ -100,28 +85,25 @@ class Mender:
             future.add_done_callback(_retrieve)
         return await asyncio.shield(future)
 
-    async def missed(self, topic: Topic, since: StreamPosition, actor: Actor | None) -> list[Publication] | None:
-        """What came after a position until where the topic stands when this returns; None when that is not known."""
-        told, covered = list[Publication](), since.offset
+    async def missed(self, topic: Topic, since: StreamPosition, actor: Actor | None) -> Part | None:
+        """What came after a position until where the topic stands when this returns; None when that is not known.
+
+        Of more than `LARGE` bytes it is the first part, which ends before that.
+        """
+        told, covered, is_much = list[Publication](), since.offset, False
         for _ in range(2 * TRIES):
-            if since.epoch != topic.epoch or not self._hub.is_current(topic):
-                return None
-            if covered == topic.offset:
-                return told
             try:
-                if covered > topic.offset:
-                    before = topic.offset
-                    await self._catch_up(topic)
-                    if topic.offset == before:
-                        return None
-                    continue
+                if since.epoch != topic.epoch or not await self._reaches(topic, covered):
+                    return None
+                if is_much or covered == topic.offset:
+                    return Part(told, covered, topic.offset)
                 part = await self._read(topic, covered, actor)
             except AWAY:
                 return None
             if part is None or part.offset < covered:
                 return None
             told += part.publications
-            covered = part.offset
+            covered, is_much = part.offset, part.offset < part.end
         return None
 
     async def history(
@@ -149,31 +131,79 @@ class Mender:
         most = min(limit, BATCH) if limit >= 0 else BATCH
         start = since.offset if since is not None else 0
         page = await _page(source, start, actor, most) if most else Replayed((), start)
-        return History(position, None if page is None else _publications(page))
+        return History(position, None if page is None else list(_publications(page)))
+
+    def pursue(self, topic: Topic, listener: Listener, covered: int) -> None:
+        """Have a listener who has the publications up to a number be given the rest, and then hear what is new.
+
+        It is given as much as it takes at a time. Nobody else waits for it, and it holds no connection to the database.
+        """
+        pursuit = topic.more().behind[listener] = object()
+        self._start(self._pursue(topic, listener, covered, pursuit))
 
     # Reading
 
-    async def _read(self, topic: Topic, since: int, actor: Actor | None) -> _Part | None:
+    async def _pursue(self, topic: Topic, listener: Listener, covered: int, pursuit: object) -> None:
+        def is_on() -> bool:
+            return self._hub.is_current(topic) and topic.more().behind.get(listener) is pursuit
+
+        try:
+            while is_on():
+                if not listener.is_ready:
+                    await asyncio.sleep(PATIENCE)
+                    continue
+                since = StreamPosition(offset=covered, epoch=topic.epoch)
+                part = await self.missed(topic, since, listener.actor)
+                if part is None or not is_on():
+                    break
+                covered = part.offset
+                if covered == topic.offset:
+                    del topic.more().behind[listener]
+                if part.publications:
+                    # As one message: a connection takes that whatever its size, but not any number of them.
+                    listener.deliver(join_frames(encode_push(topic.name, one) for one in part.publications))
+        except Exception:
+            log.exception("realtime.pursuit_failed", channel=topic.name)
+        if is_on():
+            listener.lose(topic.name)
+
+    async def _read(self, topic: Topic, since: int, actor: Actor | None) -> Part | None:
         if topic.source is not None:
             recalled = topic.recall(since)
             if recalled is not None and since < topic.offset:
-                return _Part(recalled, topic.offset)
+                return Part(recalled, topic.offset, topic.offset)
             return await _replay(topic.source, since, actor)
         epoch = topic.epoch
         found = await self._hub.broker.history(topic.name, StreamPosition(offset=since, epoch=epoch))
         if found.publications is None or found.position.epoch != epoch:
             return None
-        return _Part(found.publications, found.position.offset)
+        return Part(found.publications, found.position.offset, found.position.offset)
 
     async def _catch_up(self, topic: Topic) -> bool:
-        """Read what the topic has not had yet, and have it delivered; False when that cannot be known completely."""
+        """Read what the topic has not had yet, a part of it if it is much, and have it delivered.
+
+        False when that cannot be known completely.
+        """
         part = await self._read(topic, topic.offset, None)
         if part is None or not self._hub.is_current(topic):
             return False
         self._hub.feed(topic, part.publications, part.offset)
-        if topic.extra is not None:
-            topic.extra.goal = min(topic.extra.goal, part.offset)
+        if part.offset < part.end:
+            self.suspect(topic, part.end)
+        elif topic.extra is not None:
+            topic.extra.goal = min(topic.extra.goal, part.end)
         return True
+
+    async def _reaches(self, topic: Topic, offset: int) -> bool:
+        """Whether a topic has come as far as this, by reading on if need be."""
+        while self._hub.is_current(topic):
+            before = topic.offset
+            if before >= offset:
+                return True
+            await self._catch_up(topic)
+            if topic.offset == before:
+                return False
+        return False
 
     async def _mend(self, topic: Topic) -> None:
         try:
@@ -218,127 +248,26 @@ class Mender:
             else:
                 future.set_exception(NotFound())
 
-    # Checking
-
-    async def _keep_checking(
-        self, every: float, check: Callable[[Sequence[Topic]], Awaitable[None]], *, durable: bool
-    ) -> None:
-        """Check a kind of channels once in a span, some of them in each step; a new one within twice that span."""
-        while True:
-            # The durable ones are few: to look for them among all, every few seconds, would be most of the work.
-            durables, everything = self._hub.durable_topics.values(), self._hub.topics.values()
-            topics = list(durables) if durable else [topic for topic in everything if topic.source is None]
-            span = every if durable else span_of(len(topics), every)
-            steps = max(1, round(span / STEP))
-            for step in range(steps):
-                await asyncio.sleep(span / steps)
-                try:
-                    await check([topic for topic in topics[step::steps] if self._can_be_checked(topic)])
-                except AWAY as error:
-                    log.info("realtime.cannot_check_yet", error=str(error))
-                except Exception:
-                    log.exception("realtime.check_failed")
-
-    async def _after_gap(self, unheard: list[str] | None) -> None:
-        try:
-            if unheard is None or unheard:
-                await self._hub.broker.begin_anew(unheard)
-            unheard = []
-            topics = [topic for topic in self._hub.topics.values() if self._can_be_checked(topic)]
-            await self._check_streams([topic for topic in topics if topic.source is None])
-            await self._check_durable_of([topic for topic in topics if topic.source is not None])
-            await self._check_rights()
-        except AWAY:
-            self._hub.note_unheard(unheard)
-        except Exception:
-            log.exception("realtime.check_failed")
-
-    def _can_be_checked(self, topic: Topic) -> bool:
-        return self._hub.is_current(topic) and not topic.is_opening
-
-    async def _check_streams_of(self, topics: Sequence[Topic]) -> None:
-        """Check streams, unless their broker loses nothing."""
-        if not self._hub.broker.loses_nothing:
-            await self._check_streams(topics)
-
-    async def _check_streams(self, topics: Sequence[Topic]) -> None:
-        """Compare where streams stand with what was delivered."""
-        for start in range(0, len(topics), BATCH):
-            await self._check_positions(topics[start : start + BATCH])
-
-    async def _check_durable_of(self, topics: Sequence[Topic]) -> None:
-        """Compare where durable channels stand with what was delivered, in one statement for many."""
-        kinds: dict[Channel, list[Topic]] = {}
-        for topic in topics:
-            if topic.source is not None:
-                kinds.setdefault(topic.source.kind, []).append(topic)
-        for kind, of_kind in kinds.items():
-            for start in range(0, len(of_kind), BATCH):
-                await self._check_sources(kind, of_kind[start : start + BATCH])
-
-    async def _check_positions(self, topics: Sequence[Topic]) -> None:
-        before = [topic.offset for topic in topics]
-        positions = await self._hub.broker.positions([topic.name for topic in topics])
-        for topic, known, position in zip(topics, before, positions, strict=True):
-            if position.epoch != topic.epoch:
-                self._lose(topic)
-            elif position.offset < known:
-                # The broker lost what it had numbered, and would give the same numbers again.
-                await self._hub.broker.begin_anew([topic.name])
-                self._lose(topic)
-            elif position.offset > topic.offset:
-                self.suspect(topic, position.offset)
-
-    async def _check_sources(self, kind: Channel, topics: Sequence[Topic]) -> None:
-        before = [topic.offset for topic in topics]
-        assert kind.positions is not None
-        positions = await kind.positions(ids=[topic.source.id for topic in topics if topic.source])
-        for topic, known in zip(topics, before, strict=True):
-            position = positions.get(topic.source.id) if topic.source else None
-            if position is not None and position < known:
-                self._lose(topic)
-            elif position is not None and position > topic.offset:
-                self.suspect(topic, position)
-
-    async def _check_rights(self) -> None:
-        """A signal that somebody lost a right may have been lost as well: ask again."""
-        for topic in list(self._hub.topics.values()):
-            if topic.name == EVERYONE or topic.name.startswith("user:"):
-                continue
-            for listener in topic:
-                if listener.actor is None:
-                    continue
-                refusal = await self._hub.kinds.refuses_to_listen(listener.actor, topic.name)
-                if refusal in (codes.PERMISSION_DENIED, codes.UNKNOWN_CHANNEL):
-                    listener.expel(topic.name)
-
-    def _lose(self, topic: Topic) -> None:
-        if self._hub.is_current(topic):
-            self._hub.lose(topic)
-
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-def span_of(streams: int, every: float) -> float:
-    """Seconds in which so many streams are checked: longer than wanted when a process has very many."""
-    return max(every, streams / MOST_CHECKED)
-
-
-async def _replay(source: Source, since: int, actor: Actor | None) -> _Part | None:
-    """Everything that a source knows after a number, page by page. A page may be short before the end."""
-    told, upto = list[Publication](), since
-    while len(told) < MOST_REPLAYED:
+async def _replay(source: Source, since: int, actor: Actor | None) -> Part | None:
+    """What a source knows after a number, page by page until it is much. A page may be short before the end."""
+    told, size, upto = list[Publication](), 0, since
+    while True:
         page = await _page(source, upto, actor, BATCH)
         if page is None:
             return None
-        told += _publications(page)
-        upto = page.publications[-1][0] if page.publications else page.offset
-        if upto >= page.offset:
-            return _Part(told, page.offset)
-    return None
+        for publication in _publications(page):
+            told.append(publication)
+            upto, size = publication.offset, size + len(publication.data)
+            if size >= LARGE:
+                return Part(told, upto, max(upto, page.offset))
+        if not page.publications or upto >= page.offset:
+            return Part(told, page.offset, page.offset)
 
 
 async def _page(source: Source, since: int, actor: Actor | None, limit: int) -> Replayed | None:
@@ -347,8 +276,8 @@ async def _page(source: Source, since: int, actor: Actor | None, limit: int) -> 
     return await source.kind.replay(actor=actor, since=since, limit=limit, **values)
 
 
-def _publications(page: Replayed) -> list[Publication]:
-    return [Publication(data=encode_data(data), offset=offset) for offset, data in page.publications]
+def _publications(page: Replayed) -> Iterator[Publication]:
+    return (Publication(data=encode_data(data), offset=offset) for offset, data in page.publications)
 
 
 def _retrieve(future: asyncio.Future[int]) -> None:

@@ -281,6 +281,7 @@ class Reply(_Frame, frozen=True):
 _encoder = msgspec.json.Encoder()
 _commands = msgspec.json.Decoder(Command)
 _replies = msgspec.json.Decoder(Reply)
+_several = msgspec.json.Decoder(list[Raw])
 
 
 def encode(message: Reply | Command | Push) -> bytes:
@@ -309,7 +310,9 @@ def news_of(data: Raw, publisher: ClientInfo | None = None) -> Raw:
 
 
 def encode_news(channel: str, news: Raw) -> bytes:
-    """The frame that brings a push without an offset: `news` is its JSON without the channel, `{"pub":{…}}`."""
+    """The frame that brings pushes without an offset: `news` is JSON without the channel, `{"pub":{…}}`, or a list."""
+    if bytes(news).startswith(b"["):
+        return join_frames(encode_news(channel, one) for one in _several.decode(news))
     return b'{"push":{"channel":' + _encoder.encode(channel) + b"," + bytes(news)[1:] + b"}"
 
 

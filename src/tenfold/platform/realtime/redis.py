@@ -11,6 +11,7 @@ import random
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from typing import TypeVar, cast
 
 import structlog
 from msgspec import Raw
@@ -29,6 +30,7 @@ _PART_AFTER = 1.0
 _REFRESH_ONE_IN = 32
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
+T = TypeVar("T")
 log = structlog.get_logger("tenfold.realtime")
 
 
@@ -125,7 +127,7 @@ class RedisBroker(Broker):
 
     async def positions(self, channels: Sequence[str]) -> list[StreamPosition]:
         """Where these streams stand: one call per group."""
-        return await spread(self._redis, channels, self._locate_group)
+        return await self._reach(channels, self._locate_group)
 
     async def enter(self, channel: str) -> StreamPosition:
         """Subscribe and ask where the stream stands; what many callers want in one instant is one round trip."""
@@ -147,15 +149,15 @@ class RedisBroker(Broker):
         return History(position, found[::-1] if reverse else found)
 
     async def begin_anew(self, channels: Sequence[str] | None) -> None:
-        """Give streams a new epoch; all of them is a walk through the keys of every server."""
+        """Give streams a new epoch; all of them is a walk through the keys of every server, once all are there."""
         if channels is not None:
-            await spread(self._redis, channels, self._renew)
+            await self._reach(channels, self._renew)
             return
         pattern = f"{self._redis.prefix}:{{*}}:s:*"
-        for link in self._redis.links():
+        for connection in [link.use() for link in self._redis.links()]:
             cursor = b"0"
             while True:
-                cursor, keys = await link.use().ask("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
+                cursor, keys = await connection.ask("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
                 await spread(self._redis, [key.decode().partition("}:s:")[2] for key in keys], self._renew)
                 if cursor == b"0":
                     break
@@ -180,12 +182,12 @@ class RedisBroker(Broker):
         return self._redis.key(partition, f"s:{name}"), self._redis.key(partition, f"h:{name}")
 
     async def _reach(
-        self, channels: Sequence[str], work: Callable[[int, Sequence[str]], Awaitable[Sequence[None]]]
-    ) -> None:
+        self, channels: Sequence[str], work: Callable[[int, Sequence[str]], Awaitable[Sequence[T]]]
+    ) -> list[T]:
         """Do something with channels on each of their servers. Raises `Unreached` with those whose server is gone."""
         missed, trouble = list[str](), None
 
-        async def attempt(group: int, names: Sequence[str]) -> Sequence[None]:
+        async def attempt(group: int, names: Sequence[str]) -> Sequence[T | None]:
             nonlocal trouble
             try:
                 return await work(group, names)
@@ -194,9 +196,10 @@ class RedisBroker(Broker):
                 missed.extend(names)
                 return [None] * len(names)
 
-        await spread(self._redis, channels, attempt)
+        found = await spread(self._redis, channels, attempt)
         if missed:
             raise Unreached(missed) from trouble
+        return cast("list[T]", found)
 
     async def _subscribe_all(self, channels: Sequence[str]) -> None:
         await spread(self._redis, channels, self._subscribe_group)

@@ -15,6 +15,7 @@ from msgspec import Raw
 from tenfold.kit.ids import new_id
 from tenfold.kit.refusals import Unavailable
 from tenfold.platform.bus import Bus
+from tenfold.platform.realtime.company import Company
 from tenfold.platform.realtime.memory import MemoryBroker
 from tenfold.platform.realtime.protocol import encode_data
 
@@ -43,41 +44,42 @@ class RelayedBroker(MemoryBroker):
     back and reload, so that nobody believes to be complete who is not.
     """
 
-    def __init__(self, bus: Bus, *, speaks: bool = True, **memory: Any) -> None:
-        """Listens to the bus, so build it before the bus is opened. One that does not speak still hears the others."""
+    def __init__(self, bus: Bus, company: Company | None = None, **memory: Any) -> None:
+        """Listens to the bus, so build it before the bus is opened. Publications are relayed while there is company."""
         super().__init__(**memory)
         self._bus = bus
-        self._speaks = speaks
+        self._company = company or Company()
         self._origin = new_id().hex
         self._has_missed = False
         bus.listen(TOPIC, self._hear)
         bus.on_gap(self._start_over)
+        self._company.on_return(self._say_what_was_missed)
 
     async def open(self) -> None:
-        """Take a name of one's own: what was built before a fork is another in each process."""
+        """Take a name and an epoch of one's own: what was built before a fork is another in each process."""
         self._origin = new_id().hex
+        self.streams.clear()
 
     async def publish(self, channels: Sequence[str], data: Raw) -> None:
         """Publish here and elsewhere; only here while the bus is away."""
         await super().publish(channels, data)
-        if self._speaks:
+        if self._company.is_here:
             await self._relay(channels, data)
 
     async def route(self, channels: Sequence[str], data: Raw, *, offset: int = 0) -> None:
         """Deliver here and elsewhere; only here while the bus is away."""
         await super().route(channels, data, offset=offset)
-        if self._speaks:
+        if self._company.is_here:
             await self._relay(channels, data, offset)
 
     async def signal(self, data: Raw) -> None:
-        """Say something to every hub here, and in all other processes."""
+        """Say something to every hub here, and in all other processes, whether any is known or not: it is rare."""
         await super().signal(data)
-        if self._speaks:
-            await self._send(said=msgspec.json.decode(data))
+        await self._send(said=msgspec.json.decode(data))
 
     def listening(self, channels: Iterable[str]) -> list[str]:
-        """All of them, if there may be others: this process does not know who listens there."""
-        return list(channels) if self._speaks else super().listening(channels)
+        """All of them while there is company: this process does not know who listens elsewhere."""
+        return list(channels) if self._company.is_here else super().listening(channels)
 
     async def _relay(self, channels: Sequence[str], data: Raw, offset: int | None = None) -> None:
         plain = msgspec.json.decode(data)
@@ -98,6 +100,7 @@ class RelayedBroker(MemoryBroker):
         heard = msgspec.convert(payload, _Relayed)
         if heard.origin == self._origin:
             return
+        await self._company.note()
         if heard.missed:
             await self._start_over()
         if heard.said is not None:
@@ -106,6 +109,11 @@ class RelayedBroker(MemoryBroker):
             await super().publish(heard.channels, encode_data(heard.data))
         else:
             await super().route(heard.channels, encode_data(heard.data), offset=heard.offset)
+
+    async def _say_what_was_missed(self) -> None:
+        """At once, not with the next publication: by then many may listen who missed nothing."""
+        self._has_missed = True
+        await self._send()
 
     async def _start_over(self) -> None:
         await self.begin_anew(None)

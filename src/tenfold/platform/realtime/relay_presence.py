@@ -12,6 +12,7 @@ import structlog
 
 from tenfold.kit.refusals import Unavailable
 from tenfold.platform.bus import Bus
+from tenfold.platform.realtime.company import Company
 from tenfold.platform.realtime.memory import MemoryPresence
 from tenfold.platform.realtime.presence import Present
 
@@ -39,18 +40,22 @@ class _Said(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RelayedPresence(MemoryPresence):
-    """One per process. It writes and answers from its own table; while the bus is away the others lag behind."""
+    """One per process. It writes and answers from its own table; while the bus is away the others lag behind.
 
-    def __init__(self, bus: Bus, *, speaks: bool = True, **memory: Any) -> None:
-        """Listens to the bus, so build it before the bus is opened. One that does not speak still hears the others."""
+    It notes whoever is heard as company, and says nothing while there is none.
+    """
+
+    def __init__(self, bus: Bus, company: Company | None = None, **memory: Any) -> None:
+        """Listens to the bus, so build it before the bus is opened."""
         super().__init__(**memory)
         self._bus = bus
-        self._speaks = speaks
+        self._company = company or Company()
         self._has_missed = False
         self._own = ""
         self._doubted: set[str] = set()
         bus.listen(TOPIC, self._hear)
         bus.on_gap(self._doubt)
+        bus.on_gap(self._company.note)
 
     async def enter(self, entries: Entries) -> None:
         """Write entries here and elsewhere."""
@@ -77,7 +82,8 @@ class RelayedPresence(MemoryPresence):
         await self._say(releases=True)
 
     async def _say(self, **content: Any) -> None:
-        if not self._speaks:
+        if not self._company.is_here:
+            self._has_missed = True
             return
         said = _Said(self._own, missed=self._has_missed, **content)
         try:
@@ -92,6 +98,9 @@ class RelayedPresence(MemoryPresence):
         said = msgspec.convert(payload, _Said)
         if said.node == self._own:
             return
+        await self._company.note()
+        if said.missed:
+            self._doubted.add(said.node)
         if said.asks == self._own:
             for part in _parts(self.entries_of(self._own)):
                 await self._say(came=part)
@@ -102,7 +111,7 @@ class RelayedPresence(MemoryPresence):
 
     async def _learn(self, said: _Said) -> None:
         """Do in this table what another node did in its own; ask for everything when that may not be enough."""
-        is_known = await super().renew(said.node) and not said.missed and said.node not in self._doubted
+        is_known = await super().renew(said.node) and said.node not in self._doubted
         if not is_known:
             self._doubted.discard(said.node)
             self.drop(said.node)

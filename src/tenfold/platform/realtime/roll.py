@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from tenfold.platform.bus.listeners import stop
 from tenfold.platform.realtime import presence_channel, user_channel
-from tenfold.platform.realtime.mending import AWAY
+from tenfold.platform.realtime.errand import AWAY
 from tenfold.platform.realtime.presence import RENEW_EVERY, Attendance, Presence, Present
 from tenfold.platform.realtime.protocol import ClientInfo, Membership, Push
 from tenfold.platform.realtime.topics import Listener, Topic
@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 SOON = 0.1
 TELL_EVERY = 1.0
 AT_ONCE = 1000
+LAST_WORD = 1.0
+"""Seconds that the end of a process waits for presence to tell who has just gone."""
 
 
 class PresenceNews(msgspec.Struct, frozen=True):
@@ -46,8 +48,9 @@ class Roll:
         self._presence = presence
         self._came: dict[tuple[str, str], Present] = {}
         self._left: dict[tuple[str, str], Present] = {}
-        self._joins: list[tuple[str, Push]] = []
+        self._joins: dict[str, list[Push]] = {}
         self._changed: dict[str, bool] = {}  # by the text of a user's id, as it stands in channels
+        self._writing, self._saying = asyncio.Lock(), asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._keeping: list[asyncio.Task[None]] = []
@@ -77,6 +80,9 @@ class Roll:
             await stop(task)
         await stop(self._flushing)
         with contextlib.suppress(*AWAY):
+            async with asyncio.timeout(LAST_WORD):
+                await self._tell()
+        with contextlib.suppress(*AWAY):
             await self._presence.release(self._hub.node)
 
     @property
@@ -95,7 +101,8 @@ class Roll:
     async def present(self, channels: Sequence[str]) -> list[list[Present]]:
         """Who listens to these channels, with everybody in this process; nobody while that cannot be known."""
         try:
-            await self.flush()
+            with contextlib.suppress(*AWAY):  # perhaps of others than those who are asked for
+                await self.flush()
             return await self._presence.present(channels)
         except AWAY:
             return [[] for _ in channels]
@@ -117,25 +124,38 @@ class Roll:
             return [None for _ in user_ids]
 
     async def flush(self) -> None:
-        """Write what has been noted."""
-        came, left, joins = self._came, self._left, self._joins
-        self._came, self._left, self._joins = {}, {}, []
+        """Write what has been noted, and return when that is written. Raises `Unavailable` while presence is away."""
         try:
             if not self._has_lease:
                 await self._renew()
                 await self._write_all()
-            if left:
-                await self._presence.leave([(channel, entry) for (channel, _), entry in left.items()])
-            if came:
-                await self._presence.enter([(channel, entry) for (channel, _), entry in came.items()])
+            await self._write_noted()
         except AWAY:
             self._has_lease = False
-            # Who came is written with all the others; who left must not be forgotten.
-            self._left = {key: entry for key, entry in {**left, **self._left}.items() if key not in self._came}
             raise
         finally:
-            for channel, push in joins:
-                await self._hub.say([channel], Raw(msgspec.json.encode(push)))
+            await self._say_who_joined()
+
+    async def _write_noted(self) -> None:
+        # One after the other: who goes is taken out after whatever was writing them has ended.
+        async with self._writing:
+            came, left = self._came, self._left
+            self._came, self._left = {}, {}
+            try:
+                if left:
+                    await self._presence.leave([(channel, entry) for (channel, _), entry in left.items()])
+                if came:
+                    await self._presence.enter([(channel, entry) for (channel, _), entry in came.items()])
+            except AWAY:
+                # Who came is written with all the others; who left must not be forgotten.
+                self._left = {key: entry for key, entry in {**left, **self._left}.items() if key not in self._came}
+                raise
+
+    async def _say_who_joined(self) -> None:
+        async with self._saying:
+            joins, self._joins = self._joins, {}
+            for channel, pushes in joins.items():
+                await self._hub.say([channel], Raw(msgspec.json.encode(pushes)))
 
     def _note(self, topic: Topic, listener: Listener, *, is_here: bool) -> None:
         actor, channel = listener.actor, topic.name
@@ -151,7 +171,7 @@ class Roll:
             self._changed[channel.removeprefix("user:")] = is_here
         if kind is not None and kind.kind.join_leave:
             membership = Membership(info=ClientInfo(user=str(actor.id), client=listener.id))
-            self._joins.append((channel, Push(join=membership) if is_here else Push(leave=membership)))
+            self._joins.setdefault(channel, []).append(Push(join=membership) if is_here else Push(leave=membership))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SOON, self._flush_soon)
 
@@ -181,14 +201,15 @@ class Roll:
             return
         topics = [topic for topic in list(self._hub.topics.values()) if self._hub.kinds.has_presence(topic.name)]
         for start in range(0, len(topics), AT_ONCE):
-            # Looked up just before they are written: whoever leaves meanwhile is not written back.
-            some = [(topic, listener) for topic in topics[start : start + AT_ONCE] for listener in topic]
-            entries = [
-                (topic.name, self._entry(listener, listener.actor.id, listener.actor.session_id))
-                for topic, listener in some
-                if listener.actor is not None
-            ]
-            await self._presence.enter(entries)
+            async with self._writing:
+                # Looked up just before they are written: whoever leaves meanwhile is not written back.
+                some = [(topic, listener) for topic in topics[start : start + AT_ONCE] for listener in topic]
+                entries = [
+                    (topic.name, self._entry(listener, listener.actor.id, listener.actor.session_id))
+                    for topic, listener in some
+                    if listener.actor is not None
+                ]
+                await self._presence.enter(entries)
         # Two may have written at once, from `flush` and by the clock: below nothing it would be due for ever.
         self._writings_due = max(0, self._writings_due - 1)
 
@@ -202,6 +223,13 @@ class Roll:
         changed, self._changed = self._changed, {}
         if not changed:
             return
+        try:
+            await self._tell_of(changed)
+        except BaseException:
+            self._changed = {**changed, **self._changed}
+            raise
+
+    async def _tell_of(self, changed: dict[str, bool]) -> None:
         await self.flush()
         came = [user_id for user_id, is_here in changed.items() if is_here]
         went = [user_id for user_id, is_here in changed.items() if not is_here]

@@ -5,6 +5,7 @@ gone; it writes to a `Wire`. It holds no database connection and asks a module o
 ask for is in `commands.py`.
 """
 
+import math
 from collections.abc import Coroutine, Iterator
 from typing import Any, Protocol
 
@@ -22,6 +23,11 @@ class Wire(Protocol):
     @property
     def address(self) -> str:
         """Who is at the other end, past trusted proxies."""
+        ...
+
+    @property
+    def backlog(self) -> int:
+        """How many bytes wait because the other end has not taken those before them."""
         ...
 
     def send(self, frame: bytes) -> None:
@@ -81,13 +87,20 @@ class Session:
         """When it was connected, in Unix seconds: its id begins with that."""
         return int(self.id[:12], 16) / 1000
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the client has taken what was sent, and every command has been answered."""
+        return not (self._is_busy or self._wire.backlog)
+
     # What the transport calls
 
     def receive(self, frame: bytes | str) -> Coroutine[Any, Any, None] | None:
         """Take a frame. What is returned, if anything, must be awaited before the next frame is given."""
         if self.is_over:
             return None
-        if frame in (PING, "{}"):
+        if isinstance(frame, str):
+            frame = frame.encode()
+        if frame == PING:
             self._take_pong()
             return None
         if len(frame) > self.lobby.rules.frame_size:
@@ -114,8 +127,7 @@ class Session:
         if self._pong_by is not None and now >= self._pong_by and not self._is_busy:
             self.end(codes.NO_PONG)
             return None
-        if self.subscriptions is not None:
-            self._drop_expired(now)
+        due = math.inf if self.subscriptions is None else self._drop_expired(now)
         if now >= self._ping_at:
             self._ping_at = self.lobby.ping_time(now + self.lobby.rules.ping_interval)
             if self._pong_by is None:
@@ -123,10 +135,20 @@ class Session:
             self.deliver(PING)
         if self.is_over:
             return None
-        due = self._ping_at
+        if self._ping_at < due:
+            due = self._ping_at
         if self._pong_by is not None and now < self._pong_by < due:
             due = self._pong_by
         return due if self.expires_at is None or due < self.expires_at else self.expires_at
+
+    def is_within_limit(self) -> bool:
+        """Count a command (GCRA, in seconds of debt): past the burst it is refused, past two bursts it is the end."""
+        lobby = self.lobby
+        now = lobby.monotonic()
+        debt = self._debt = (self._debt if self._debt > now else now) + lobby.debt_each
+        if debt - now > 2 * lobby.burst:
+            self.end(codes.TOO_MANY_REQUESTS)
+        return debt - now <= lobby.burst
 
     def lost(self) -> None:
         """The connection is gone, whoever closed it. Call it exactly once."""
@@ -244,7 +266,7 @@ class Session:
             self.end(codes.BAD_REQUEST)
             return
         answer, heard = codes.TOO_MANY_COMMANDS, ()
-        if self._is_within_limit() and self._user_is_within_limit():
+        if self.is_within_limit() and self._user_is_within_limit():
             answer = await commands.do(self, methods[0], getattr(command, methods[0]))
         if isinstance(answer, commands.Opened):
             answer, heard = answer
@@ -262,23 +284,19 @@ class Session:
         self.is_over = True
         self.withdraw()
 
-    def _drop_expired(self, now: float) -> None:
+    def _drop_expired(self, now: float) -> float:
+        """End the subscriptions whose tokens have ended, and say when the next does."""
+        due = math.inf
         for channel, expires_at in tuple((self.subscriptions or {}).items()):
             if expires_at is not None and expires_at <= now:
                 self.unsubscribe(channel, codes.SUBSCRIPTION_OVER)
+            elif expires_at is not None and expires_at < due:
+                due = expires_at
+        return due
 
     def _take_pong(self) -> None:
         self._pong_by = None
-        self._is_within_limit()
-
-    def _is_within_limit(self) -> bool:
-        """Count a command (GCRA, in seconds of debt): past the burst it is refused, past two bursts it is the end."""
-        lobby = self.lobby
-        now = lobby.monotonic()
-        debt = self._debt = (self._debt if self._debt > now else now) + lobby.debt_each
-        if debt - now > 2 * lobby.burst:
-            self.end(codes.TOO_MANY_REQUESTS)
-        return debt - now <= lobby.burst
+        self.is_within_limit()
 
     def _user_is_within_limit(self) -> bool:
         """Count a command of whoever is connected, over all connections to this process."""

@@ -16,7 +16,8 @@ from tenfold.platform.realtime.codes import Disconnect
 from tenfold.platform.realtime.protocol import Publication, StreamPosition
 
 RECENT = 16
-"""How many publications a hub remembers of a durable channel, so that short gaps cost no query."""
+"""How many publications a hub remembers of a durable channel, so that short gaps cost no query. Only such as replace
+nothing: what was said before it was deleted or edited is had by nobody who asks later."""
 
 
 class Listener(Protocol):
@@ -35,6 +36,11 @@ class Listener(Protocol):
     @property
     def since(self) -> float:
         """When it was connected, in Unix seconds."""
+        ...
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it takes more now: its client has taken what there was, and waits for no answer."""
         ...
 
     def has_permit(self, channel: str) -> bool:
@@ -61,7 +67,8 @@ class Listener(Protocol):
 class Joined(NamedTuple):
     """Where a listener begins: at this place of the stream, after the publications it had missed.
 
-    `data` is the channel's welcome, and `heard` the ephemeral frames that came while it was written.
+    Of very many it is given the first ones here, and the rest as it reads (see `Mender.pursue`). `data` is the
+    channel's welcome, and `heard` the ephemeral frames that came while it was written.
     """
 
     epoch: str
@@ -81,9 +88,12 @@ class Source(NamedTuple):
 
 
 class Extra:
-    """What a topic needs at times: while it is opened, while publications are missing, or because it is durable."""
+    """What a topic needs at times: while it is opened, while publications are missing, or because it is durable.
 
-    __slots__ = ("floor", "goal", "heard", "held", "is_mending", "opening", "recent")
+    `behind` are the listeners who are still given what they missed, each with the pursuit that gives it.
+    """
+
+    __slots__ = ("behind", "floor", "goal", "heard", "held", "is_mending", "opening", "recent")
 
     def __init__(self) -> None:
         self.opening: asyncio.Future[None] | None = None
@@ -93,6 +103,7 @@ class Extra:
         self.heard: list[list[bytes]] = []
         self.recent: deque[Publication] | None = None
         self.floor = 0
+        self.behind: dict[Listener, object] = {}
 
 
 class Topic:
@@ -115,6 +126,10 @@ class Topic:
             return iter(tuple(self.listeners))
         return iter(()) if self.listeners is None else iter((self.listeners,))
 
+    def __contains__(self, listener: Listener) -> bool:
+        """Whether somebody listens."""
+        return listener in self.listeners if isinstance(self.listeners, set) else self.listeners is listener
+
     def __len__(self) -> int:
         if isinstance(self.listeners, set):
             return len(self.listeners)
@@ -122,6 +137,12 @@ class Topic:
 
     def __bool__(self) -> bool:
         return True
+
+    @property
+    def abreast(self) -> Iterator[Listener]:
+        """Those who miss nothing: who is behind is given what comes now in its turn."""
+        behind = self.extra.behind if self.extra is not None else None
+        return (listener for listener in self if listener not in behind) if behind else iter(self)
 
     @property
     def is_opening(self) -> bool:
@@ -150,6 +171,8 @@ class Topic:
 
     def remove(self, listener: Listener) -> bool:
         """Let somebody go; says whether they listened."""
+        if self.extra is not None:
+            self.extra.behind.pop(listener, None)
         if self.listeners is listener:
             self.listeners = None
             return True
@@ -176,11 +199,8 @@ class Topic:
     def advance(self, publication: Publication) -> None:
         """This one is delivered now."""
         self.offset = publication.offset
-        recent = self.extra.recent if self.extra is not None else None
-        if self.extra is not None and recent is not None:
-            if len(recent) == RECENT:
-                self.extra.floor = recent[0].offset
-            recent.append(publication)
+        if self.source is not None and self.extra is not None and self.extra.recent is not None:
+            self._remember(publication, self.source.kind, self.extra, self.extra.recent)
 
     def hold(self, publication: Publication) -> None:
         """Keep one until those before it are there."""
@@ -209,3 +229,13 @@ class Topic:
             return
         if not (extra.opening or extra.held or extra.is_mending or extra.heard or extra.goal > self.offset):
             self.extra = None
+
+    @staticmethod
+    def _remember(publication: Publication, kind: Channel, extra: Extra, recent: deque[Publication]) -> None:
+        if kind.is_addition is None or not kind.is_addition(publication.data):
+            recent.clear()
+            extra.floor = publication.offset
+            return
+        if len(recent) == RECENT:
+            extra.floor = recent[0].offset
+        recent.append(publication)

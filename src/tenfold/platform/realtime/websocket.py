@@ -142,6 +142,11 @@ class _Connection:
         self._was_cut = False
         self.session = Session(lobby, self)
 
+    @property
+    def backlog(self) -> int:
+        """How many bytes wait for the writer, who waits for the client."""
+        return self._waiting
+
     async def read(self, receive: Receive) -> None:
         """Give the session every frame, in order, until the connection is closed."""
         try:

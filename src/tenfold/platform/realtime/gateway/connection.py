@@ -19,6 +19,7 @@ HEADER = 14
 """Room before a message for the frame's header, which picows writes there."""
 
 _TEXT, _CONTINUATION, _CLOSE = WSMsgType.TEXT, WSMsgType.CONTINUATION, WSMsgType.CLOSE
+_PING, _PONG = WSMsgType.PING, WSMsgType.PONG
 _MESSAGES = (WSMsgType.TEXT, WSMsgType.BINARY)
 _MOST_WAITING = 64
 
@@ -76,6 +77,8 @@ class Connection(WSListener):
             self._take(frame.get_payload_as_bytes())
         elif kind in _MESSAGES or kind == _CONTINUATION:
             self._take_part(frame)
+        elif kind in (_PING, _PONG):
+            self._take_sign_of_life(transport, frame)
 
     def pause_writing(self) -> None:
         """The client reads more slowly than it is written to."""
@@ -86,6 +89,11 @@ class Connection(WSListener):
         self._is_choked = False
 
     # What the session calls
+
+    @property
+    def backlog(self) -> int:
+        """How many bytes wait for the client to take those before them."""
+        return 0 if self._transport is None else waiting(self._transport)
 
     def send(self, frame: bytes) -> None:
         """Write a message at the end of this turn of the loop, in one piece with what else there is by then."""
@@ -123,7 +131,7 @@ class Connection(WSListener):
         if transport is None or frames is None:
             return
         self._frames = None
-        if self._is_choked and self.session is not None and waiting(transport) > self._gateway.rules.queue_size:
+        if self.session is not None and self._is_slow(transport):
             self.session.end(SLOW)
         else:
             transport.send_reuse_external_bytearray(_TEXT, self._gateway.packed(frames), HEADER)
@@ -138,6 +146,19 @@ class Connection(WSListener):
         session, self.session, self._transport, self._frames, self._inbox = self.session, None, None, None, None
         if session is not None:
             session.lost()
+
+    def _is_slow(self, transport: WSTransport) -> bool:
+        return self._is_choked and waiting(transport) > self._gateway.rules.queue_size
+
+    def _take_sign_of_life(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Count a ping or pong as a command, and answer the ping, unless its client does not read the answers."""
+        session = self.session
+        if session is None or session.is_over or not session.is_within_limit():
+            return
+        if self._is_slow(transport):
+            session.end(SLOW)
+        elif frame.msg_type == _PING:
+            transport.send_pong(frame.get_payload_as_bytes())
 
     def _take_part(self, frame: WSFrame) -> None:
         is_first = frame.msg_type != _CONTINUATION

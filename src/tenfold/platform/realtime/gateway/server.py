@@ -285,7 +285,7 @@ class _Protocol(WSProtocol):
             0,
             0,
             WSAutoPingStrategy.PING_WHEN_IDLE,
-            True,
+            False,
             rules.largest_message,
             None,
             rules.read_buffer,
