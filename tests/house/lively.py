@@ -11,7 +11,7 @@ from tests.world import PASSWORD, Answer, World
 
 Drain = Callable[[], Awaitable[None]]
 OTHER_PASSWORD = "a wholly different battery 19"
-SETTINGS = {"feed.fan_out_batch": 2, "feed.home_cap": 20, "feed.public_cap": 20}
+SETTINGS = {"feed.fan_out_batch": 2, "feed.home_cap": 20, "feed.public_cap": 20, "chat.acquainted_in": 4}
 
 
 def done(answer: Answer) -> Any:
@@ -78,7 +78,7 @@ class Life:
         await self.drain()
 
     async def talk(self) -> None:
-        """A group and a request: messages, mentions, reactions, edits, a report; one goes, one is sent away."""
+        """A group that becomes a crowd, and a request: messages, edits, a report; one goes, one is sent away."""
         world, ana, bob = self.world, self.world.ana, self.world.bob
         kim, lee, mia = (world.people[name] for name in ("kim", "lee", "mia"))
         invited = [str(person.id) for person in (bob, kim, lee, mia)]

@@ -42,6 +42,9 @@ MAY_COUNT = {
     "chat.find_seen": "the same of one conversation",
     "chat.count_unread": "the same of all one's conversations that have something new",
     "chat.count_my_places": "the conversations of one person, cut at the cap of them",
+    "chat.count_invited": "the invitations of one conversation, cut at the cap of them",
+    "chat.list_sought_after": "the invitations of each of a hundred people at most, cut at the same cap",
+    "chat.count_reactions": "those to one message, when a moderator releases it",
     "chat.erase_messages": "what one person wrote or reacted to, once in a life, by a job",
 }
 
@@ -60,7 +63,8 @@ class Crowd:
     def people(self) -> dict[str, Person]:
         """Who asks for a list; Ana where none is named."""
         world = self.world
-        admins = dict.fromkeys(("GET /admin/users", "GET /admin/message-reports"), world.admin)
+        lists = ("GET /admin/users", "GET /admin/message-reports", "GET /admin/held-messages")
+        admins = dict.fromkeys(lists, world.admin)
         return {"GET /me/blocks": world.eve, "GET /me/mutes": world.bob, **admins}
 
     async def join(self, handle: str) -> None:
@@ -86,7 +90,7 @@ class Crowd:
         self.posts[handle] = said
 
     async def talk_with(self, member: Person) -> None:
-        """One more member of the group, conversation of Ana's, reaction, edit, pin, answer, mention and report."""
+        """One more member of the group, conversation of Ana's, reaction, edit, pin, answer, mention, report, hold."""
         ana, talk = self.world.ana, self.talk
         done(await ana.post("/v1/conversations", {"title": f"With {member.handle}"}))
         done(await ana.put(f"{talk}/members/{member.id}"))
@@ -97,6 +101,9 @@ class Crowd:
         said = done(await member.post(f"{talk}/messages", {"body": "a needle", "mentions": [str(ana.id)]}))
         done(await ana.put(f"{talk}/messages/{said['seq']}/pin"))
         done(await member.post(f"{talk}/messages/1/reports", {"reason": "spam"}))
+        spam = done(await member.post(f"{talk}/messages", {"body": "spam"}))
+        verdict = f"{talk}/messages/{spam['seq']}/verdict".replace("/v1/", "/v1/admin/")
+        done(await self.world.admin.put(verdict, {"outcome": "held", "reason": "spam"}))
 
     async def leave(self, member: Person) -> None:
         """One who takes back what they gave to most of the lists."""

@@ -130,6 +130,12 @@ class Chat(Section):
 
     group_cap: int = Field(default=1_000, ge=2, le=10_000, description="People in a group at most.")
     conversations_cap: int = Field(default=5_000, ge=1, description="Conversations that one may be in at most.")
+    invitations_cap: int = Field(
+        default=1_000,
+        ge=1,
+        le=10_000,
+        description="Invitations and requests that wait for an answer at most, of one conversation and for one person.",
+    )
     hint_every: Span = Field(
         default=timedelta(seconds=1), description="How often, at most, a group's other members are told of messages."
     )

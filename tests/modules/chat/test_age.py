@@ -1,16 +1,20 @@
 """What time does to messages: the archive changes nothing that anybody can read, and retention takes what it should."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tenfold.modules.chat.actions import age
 from tenfold.modules.chat.actions.replay import changes_since
 from tenfold.modules.chat.jobs.age import archive_messages, trim_histories
+from tenfold.modules.chat.queries import messages, send
 from tenfold.modules.chat.shapes import ChatPolicy
 from tests.modules.chat.rooms import done, group_of, later, read, say
 from tests.world import PASSWORD, Person, World
@@ -190,6 +194,79 @@ async def test_deeds_that_meet_the_archiver_lose_nothing(world: World) -> None:
     assert twice == []
 
 
+async def half_archived(world: World) -> tuple[str, list[int]]:
+    """A group with eight old messages, the first four of them in the archive, and a new one."""
+    room = await group_of(world.ana, world.bob)
+    seqs = [(await say(world.ana, room, f"word {n}", client_msg_id=f"{n}"))["seq"] for n in range(4)]
+    await later(world, 2)
+    seqs += [(await say(world.ana, room, f"word {n}"))["seq"] for n in range(4, 8)]
+    await later(world, 29)
+    assert await archive(world) == 4
+    await later(world, 2)
+    await say(world.ana, room, "word of today")
+    return room, seqs
+
+
+@pytest.fixture
+def after_a_look(monkeypatch: pytest.MonkeyPatch) -> Callable[[ModuleType, str, Callable[[], Awaitable[Any]]], None]:
+    """Have something happen right after a statement was run for the first time, before whatever is asked next."""
+
+    def meanwhile(module: ModuleType, name: str, deed: Callable[[], Awaitable[Any]]) -> None:
+        look, due = getattr(module, name), [deed]
+
+        async def looked(tx: Any, **asked: Any) -> Any:
+            found = await look(tx, **asked)
+            if due:
+                await due.pop()()
+            return found
+
+        monkeypatch.setattr(module, name, looked)
+
+    return meanwhile
+
+
+async def test_a_page_shows_each_message_once_while_they_move(world: World, after_a_look: Any) -> None:
+    """A batch goes to the archive, or a message comes back, between a look at one and at the other."""
+    room, seqs = await half_archived(world)
+    last = done(await world.ana.get(room))["last_seq"]
+
+    after_a_look(messages, "list_after", lambda: world.bob.put(f"{room}/messages/{seqs[1]}/reactions/👍"))
+    forwards = [message["seq"] for message in await read(world.ana, room, after=0, limit=100)]
+    after_a_look(messages, "list_before", lambda: archive(world))
+    backwards = [message["seq"] for message in await read(world.ana, room, limit=100)]
+
+    assert forwards == backwards == list(range(1, last + 1))
+
+
+async def test_a_message_that_comes_back_is_never_missing(world: World, after_a_look: Any) -> None:
+    """Somebody reacts to it while another looks at it, reports it, reads its thread, answers it or sends it again."""
+    room, seqs = await half_archived(world)
+    first, second, third, fourth = (f"{room}/messages/{seq}" for seq in seqs[:4])
+
+    after_a_look(messages, "find_message", lambda: world.bob.put(f"{first}/reactions/👍"))
+    shown = await world.ana.get(first)
+    after_a_look(messages, "find_message", lambda: world.bob.put(f"{second}/reactions/👍"))
+    thread = await world.ana.get(f"{second}/thread/read")
+    after_a_look(send, "send_linked", lambda: world.bob.put(f"{third}/reactions/👍"))
+    answered = await world.ana.post(f"{room}/messages", {"body": "word", "reply_to": seqs[2]})
+    after_a_look(send, "find_sent", lambda: world.bob.put(f"{fourth}/reactions/👍"))
+    again = await world.ana.post(f"{room}/messages", {"body": "word 3", "client_msg_id": "3"})
+
+    assert [answer.status for answer in (shown, thread, answered, again)] == [200, 200, 201, 201]
+    assert again.body["seq"] == seqs[3]
+
+
+async def test_who_is_not_in_brings_nothing_back(world: World) -> None:
+    """An answer by a stranger to an old message is refused, and moves nothing."""
+    room, seqs = await half_archived(world)
+
+    answer = await world.eve.post(f"{room}/messages", {"body": "hi", "reply_to": seqs[0]})
+
+    assert answer.code == "ConversationNotFound"
+    async with world.db.read() as tx:
+        assert await tx.connection.fetchval("select count(*) from archived_messages") == 4
+
+
 async def test_a_conversation_keeps_its_messages_as_long_as_it_says(world: World) -> None:
     """What is older goes with all that hangs on it, archived or not; the others count on from where they were."""
     room = await group_of(world.ana, world.bob)
@@ -211,6 +288,9 @@ async def test_a_conversation_keeps_its_messages_as_long_as_it_says(world: World
     assert shown["first_seq"] == old[-1] + 1
     assert shown["mine"]["mentions"] == 0
     assert shown["mine"]["unread"] == 1
+    for query in ({"after": old[-1]}, {"after": old[0]}, {"before": new + 1}, {"around": new}):
+        assert done(await world.bob.get(f"{room}/messages", params=query))["earlier"] is False
+    assert done(await world.bob.get(f"{room}/messages", params={"before": old[-1]}))["later"] is True
     assert (await world.bob.get(f"{room}/messages/{old[0]}")).code == "MessageNotFound"
     assert (await world.bob.put(f"{room}/messages/{old[0]}/reactions/👍")).code == "MessageNotFound"
     async with world.db.read() as tx:

@@ -1,9 +1,11 @@
 """Conversations through the door: opened, joined, listed, put away, left."""
 
 import asyncio
+from typing import Any
 
 from tenfold.kit.refusals import Refusal
 from tenfold.modules.chat.actions.membership import join
+from tenfold.modules.chat.actions.replay import changes_since
 from tenfold.modules.chat.shapes import ChatPolicy
 from tests.house.lively import done
 from tests.modules.chat.talking import at, direct, group, history, id_of, say, seen, texts, unread
@@ -270,3 +272,66 @@ async def test_around_a_message_begins_with_itself(world: World) -> None:
     looked = [[one["seq"] for one in (await history(world.bob, room, around=3, limit=n))["items"]] for n in (1, 2, 3)]
 
     assert looked == [[3], [2, 3], [2, 3, 4]]
+
+
+async def roles(person: Person, conversation: Any) -> dict[str, str]:
+    items = done(await person.get(f"{at(conversation)}/members"))["items"]
+    return {item["user"]["handle"]: item["role"] for item in items if item["state"] == "joined"}
+
+
+async def test_who_comes_first_where_nobody_is_left_leads(world: World) -> None:
+    """Whoever opened it may go before anybody has come; nobody could ever invite or change anything there."""
+    members = [str(world.bob.id), str(world.eve.id)]
+    conversation = done(await world.ana.post("/v1/conversations", {"title": "Friends", "members": members}))
+    done(await world.ana.delete(f"{at(conversation)}/membership"))
+
+    answers = await asyncio.gather(*(person.put(f"{at(conversation)}/membership") for person in (world.bob, world.eve)))
+
+    assert {answer.status for answer in answers} == {204}
+    assert sorted((await roles(world.bob, conversation)).values()) == ["member", "owner"]
+    leads = world.bob if (await roles(world.bob, conversation))["bob"] == "owner" else world.eve
+    done(await leads.put(f"{at(conversation)}/members/{world.ana.id}"))
+    done(await world.ana.put(f"{at(conversation)}/membership"))
+    assert (await roles(world.ana, conversation))["ana"] == "member"
+
+
+async def test_who_comes_to_a_channel_at_the_instant_of_an_invitation_stays(world: World) -> None:
+    """Nobody holds a channel then; a member would be an invitee again, and could not read."""
+    channel = await group(world.ana, kind="channel", access="open")
+    eve = world.eve.actor
+    assert eve is not None
+
+    async with world.db.write() as tx:
+        await join(tx, eve, id_of(channel), policy=ChatPolicy())
+        asking = asyncio.ensure_future(world.ana.put(f"{at(channel)}/members/{world.eve.id}"))
+        await asyncio.wait([asking], timeout=0.3)
+
+    done(await asking)
+    assert (await seen(world.eve, channel))["mine"]["state"] == "joined"
+    assert await titles(world.eve, "requests") == []
+    assert await texts(world.eve, channel) == []
+
+
+async def test_a_channel_tells_of_whom_it_has_told_before(world: World) -> None:
+    """A mere member comes and goes unnoticed; but who was an admin on a screen must not stay one there."""
+    channel = await group(world.ana, world.bob, world.eve, kind="channel", access="open")
+    bob = f"{at(channel)}/members/{world.bob.id}"
+
+    async def told_since(change: int) -> list[tuple[str, str]]:
+        async with world.db.read(snapshot=True) as tx:
+            found = await changes_since(tx, id_of(channel), change, limit=100)
+        assert found is not None
+        return [(row.state, row.role) for change in found[0] for row in change.members]
+
+    done(await world.ana.patch(bob, {"role": "admin"}))
+    promoted = (await seen(world.ana, channel))["last_change"]
+    done(await world.ana.patch(bob, {"role": "member"}))
+    demoted = (await seen(world.ana, channel))["last_change"]
+    done(await world.bob.delete(f"{at(channel)}/membership"))
+    assert await told_since(promoted) == await told_since(demoted) == [("left", "member")]
+
+    done(await world.bob.put(f"{at(channel)}/membership"))
+    assert await told_since(promoted) == await told_since(demoted) == [("joined", "member")]
+    last = (await seen(world.ana, channel))["last_change"]
+    done(await world.eve.delete(f"{at(channel)}/membership"))
+    assert (await seen(world.ana, channel))["last_change"] == last

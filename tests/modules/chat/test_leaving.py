@@ -1,5 +1,6 @@
 """Who leaves for good: what they wrote is nobody's and says nothing, and what they may take along is theirs alone."""
 
+import asyncio
 from typing import Any
 
 from tests.house.lively import done
@@ -55,6 +56,18 @@ async def test_a_group_whose_owner_is_erased_has_another(world: World) -> None:
     await leave_for_good(world, world.bob)
 
     assert await members_of(world.ana, conversation) == {"ana": "member", "eve": "owner"}
+
+
+async def test_who_comes_first_to_a_channel_whose_owner_is_erased_leads(world: World) -> None:
+    """When nobody had come before; two who come at one instant find one owner."""
+    members = [str(world.ana.id), str(world.eve.id)]
+    channel = done(await world.bob.post("/v1/conversations", {"title": "News", "kind": "channel", "members": members}))
+    await leave_for_good(world, world.bob)
+
+    for answer in await asyncio.gather(*(who.put(f"{at(channel)}/membership") for who in (world.ana, world.eve))):
+        done(answer)
+
+    assert sorted((await members_of(world.ana, channel)).values()) == ["member", "owner"]
 
 
 async def test_the_other_of_an_erased_person_keeps_the_conversation(world: World) -> None:

@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from centrifuge import Client, SubscriptionEventHandler
 
 from tests.house.lively import done
 from tests.house.test_live import Wire, listening, wired
-from tests.modules.chat.talking import at, direct, group, history, say
+from tests.modules.chat.talking import at, direct, group, history, id_of, say
 from tests.platform.realtime_house import until
 from tests.world import Person, World
 
@@ -83,6 +84,43 @@ async def test_what_was_missed_is_replayed_from_the_database(world: World) -> No
         fresh = (await history(world.bob, conversation, limit=100))["items"]
         assert [screen.messages[item["seq"]] for item in fresh] == fresh
         assert screen.offsets == sorted(set(screen.offsets))
+
+
+async def test_a_gap_of_any_length_is_replayed_while_others_go_on_listening(world: World) -> None:
+    """More than a connection should hold at once: part after part, each message once, and what is new after them."""
+    conversation = await group(world.ana, world.bob)
+    async with wired(world.url) as (wire, url), showing(url, world.bob, conversation) as (_, screen):
+        await say(world.ana, conversation, "heard")
+        await until(lambda: screen.bodies() == ["heard"], timeout=SOON)
+        wire.cut()
+        await _write_many(world, id_of(conversation), 12_000)
+        wire.mend()
+        async with showing(world.url, world.ana, conversation) as (_, other):
+            await say(world.ana, conversation, "new")
+            await until(lambda: other.bodies() == ["new"], timeout=SOON)
+        await until(lambda: screen.bodies()[-1:] == ["new"], timeout=30)
+
+        assert screen.bodies() == ["heard", *(["many"] * 12_000), "new"]
+        assert screen.offsets == sorted(set(screen.offsets))
+        assert [(told.was_recovering, told.recovered) for told in screen.welcomes] == [(False, False), (True, True)]
+
+
+async def _write_many(world: World, conversation_id: UUID, count: int) -> None:
+    """What thousands have said, without a word of it."""
+    async with world.db.write() as tx:
+        await tx.connection.execute(
+            """
+            insert into messages (conversation_id, seq, sender_id, body, created_at, change_no)
+            select c.conversation_id, c.last_seq + n, $2, 'many', now(), c.last_change + n
+              from conversations c, generate_series(1, $3::integer) n where c.conversation_id = $1""",
+            conversation_id, world.ana.id, count,
+        )  # fmt: skip
+        await tx.connection.execute(
+            """
+            update conversations set last_seq = last_seq + $2::integer, last_change = last_change + $2::integer
+             where conversation_id = $1""",
+            conversation_id, count,
+        )  # fmt: skip
 
 
 async def _away(world: World, wire: Wire, conversation: Any) -> None:

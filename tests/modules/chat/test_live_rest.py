@@ -1,14 +1,21 @@
 """Live, by the official SDK: typing, reactions, pins and holds; presence is heard by those who know somebody."""
 
+from pathlib import Path
 from typing import Any
 
+import msgspec
+import pytest
 from centrifuge import SubscriptionEventHandler
+from centrifuge.exceptions import ReplyError
 
+from tenfold.platform.db.embedded import Address
+from tenfold.platform.realtime.protocol import StreamPosition
 from tests.house.test_live import listening
 from tests.modules.chat.rooms import befriended, done, group_of, opened, say
 from tests.modules.chat.test_live_conversation import Screen, showing
 from tests.platform.realtime_house import until
-from tests.world import World
+from tests.platform.realtime_world import Ear
+from tests.world import World, worlds
 
 
 def named(room: str) -> dict[str, str]:
@@ -86,6 +93,82 @@ async def test_who_knows_somebody_hears_them_come_and_go(world: World) -> None:
 
     assert watches[1].heard == []
     assert watches[0].heard[0] != watches[0].heard[-1]
+
+
+async def test_who_came_after_a_deletion_is_not_given_what_was_deleted(world: World) -> None:
+    """What servers remember of a conversation is what a fresh load would show; so it is with holds and edits."""
+    room = await group_of(world.ana, world.bob, access="open")
+    channel, hub = f"conversation:{named(room)['id']}", world.house.realtime
+    start = await hub.join(Ear(actor=world.bob.actor), channel)
+
+    async def given() -> list[str]:
+        position = StreamPosition(offset=start.offset, epoch=start.epoch)
+        joined = await hub.join(Ear(actor=world.eve.actor), channel, position)
+        assert joined.recovered
+        changes = [msgspec.json.decode(publication.data) for publication in joined.missed]
+        return [message["body"] for change in changes for message in change.get("messages", [])]
+
+    secret, illegal = await say(world.ana, room, "a secret"), await say(world.ana, room, "for sale")
+    edited = await say(world.ana, room, "in anger")
+    assert await given() == ["a secret", "for sale", "in anger"]
+    done(await world.ana.delete(f"{room}/messages/{secret['seq']}"))
+    verdict = f"{room}/messages/{illegal['seq']}/verdict".replace("/v1/", "/v1/admin/")
+    done(await world.admin.put(verdict, {"outcome": "held", "reason": "spam"}))
+    done(await world.ana.patch(f"{room}/messages/{edited['seq']}", {"body": "in peace"}))
+
+    assert await given() == ["", "", "in peace"]
+    await say(world.ana, room, "later")
+    assert await given() == ["", "", "in peace", "later"]
+
+
+async def test_who_listens_to_a_conversation_is_told_to_nobody(world: World) -> None:
+    """In an open channel anybody would see anybody, across blocks too; presence is for those who know each other."""
+    room = await group_of(world.ana, world.bob, kind="channel", access="open")
+    done(await world.eve.put(f"{room}/membership"))
+    async with listening(world.url, world.eve) as (client, _), showing(world.url, world.bob, named(room)):
+        mine = client.new_subscription(f"conversation:{named(room)['id']}", join_leave=True)
+        await mine.subscribe()
+        await mine.ready()
+
+        for question in (mine.presence, mine.presence_stats):
+            with pytest.raises(ReplyError) as refusal:
+                await question()
+            assert refusal.value.code == 108
+
+
+async def test_presence_ends_with_the_group_that_made_it_known(world: World) -> None:
+    """Who was removed hears of nobody there any more, and is not heard of; who knows somebody otherwise goes on."""
+    await befriended(world.bob, world.ana)
+    room = await group_of(world.ana, world.bob, world.eve)
+    async with listening(world.url, world.bob) as (bob, _), listening(world.url, world.eve) as (eve, _diary):
+        watches = [Watch() for _ in range(3)]
+        for client, of, watch in zip((bob, bob, eve), (world.eve, world.ana, world.bob), watches, strict=True):
+            subscription = client.new_subscription(f"presence:{of.id}", events=watch)
+            await subscription.subscribe()
+            await subscription.ready()
+        done(await world.ana.delete(f"{room}/members/{world.bob.id}"))
+        await world.drain()
+        await until(lambda: watches[0].refused and watches[2].refused, timeout=5)
+
+        assert [watch.refused[0].code for watch in (watches[0], watches[2])] == [2000, 2000]
+        assert watches[1].refused == []
+
+
+async def test_presence_ends_when_a_group_has_become_a_crowd(database_address: Address, tmp_path: Path) -> None:
+    """The size of groups bounds what coming and going costs, for those who listened before as well."""
+    async with worlds(database_address, tmp_path, settings={"chat.acquainted_in": 2}) as world:
+        room = await group_of(world.ana, world.bob)
+        async with listening(world.url, world.bob) as (bob, _):
+            watch = Watch()
+            subscription = bob.new_subscription(f"presence:{world.ana.id}", events=watch)
+            await subscription.subscribe()
+            await subscription.ready()
+            done(await world.ana.put(f"{room}/members/{world.eve.id}"))
+            done(await world.eve.put(f"{room}/membership"))
+            await world.drain()
+            await until(lambda: watch.refused, timeout=5)
+
+        assert watch.refused[0].code == 2000
 
 
 async def test_a_block_closes_what_shows_one_to_the_other(world: World) -> None:

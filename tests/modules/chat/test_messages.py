@@ -6,7 +6,9 @@ from typing import Any
 
 from tenfold.platform.observe import metrics
 from tests.house.lively import done
+from tests.house.test_live import listening
 from tests.modules.chat.talking import at, direct, group, history, say, seen, texts, unread
+from tests.platform.realtime_house import until
 from tests.world import World
 
 
@@ -72,6 +74,29 @@ async def test_history_is_read_in_both_directions_and_around(world: World) -> No
     assert (await world.bob.get(f"{at(conversation)}/messages", params={"before": 1, "after": 1})).status == 400
 
 
+async def test_a_stretch_knows_what_lies_on_either_side(world: World) -> None:
+    """Also one at the end, beyond it, or where nothing is yet: a client never asks for what is not there."""
+    conversation = await direct(world.ana, world.bob)
+    empty = [await history(world.bob, conversation, **query) for query in ({}, {"before": 9}, {"after": 9})]
+    for number in range(1, 6):
+        await say(world.ana, conversation, str(number))
+    queries: dict[str, list[int]] = {"before": [0, 1, 2, 5, 6, 7, 50], "after": [0, 1, 4, 5, 6, 50]}
+
+    sides = {
+        name: [await history(world.bob, conversation, limit=2, **{name: mark}) for mark in marks]
+        for name, marks in queries.items()
+    }
+
+    assert [(page["earlier"], page["later"]) for page in empty] == [(False, False)] * 3
+    numbers = {name: [[item["seq"] for item in page["items"]] for page in pages] for name, pages in sides.items()}
+    assert numbers["before"] == [[], [], [1], [3, 4], [4, 5], [4, 5], [4, 5]]
+    assert numbers["after"] == [[1, 2], [2, 3], [5], [], [], []]
+    assert [page["later"] for page in sides["before"]] == [True, True, True, True, False, False, False]
+    assert [page["earlier"] for page in sides["before"]] == [False, False, False, True, True, True, True]
+    assert [page["earlier"] for page in sides["after"]] == [False, True, True, True, True, True]
+    assert [page["later"] for page in sides["after"]] == [True, True, False, False, False, False]
+
+
 async def test_an_edit_keeps_what_was_said_before(world: World) -> None:
     """And only its sender edits; an edit that changes nothing is none."""
     conversation = await direct(world.ana, world.bob)
@@ -105,6 +130,25 @@ async def test_a_deleted_message_leaves_its_number_alone(world: World) -> None:
     mine = (await seen(world.ana, conversation))["mine"]
     assert (mine["unread"], mine["mentions"]) == (0, 0)
     assert (await world.bob.patch(address, {"body": "back"})).code == "MessageNotFound"
+    assert (await world.bob.delete(address)).status == 204
+    assert done(await world.bob.get(address)) == tombstone
+
+
+async def test_what_one_said_can_be_deleted_across_a_block(world: World) -> None:
+    """Whoever quarrels may take back their own words, and do nothing else there."""
+    conversation = await direct(world.ana, world.bob)
+    address, other = [
+        f"{at(conversation)}/messages/{(await say(person, conversation))['seq']}" for person in (world.ana, world.bob)
+    ]
+    done(await world.bob.put(f"/v1/users/{world.ana.id}/block"))
+    await world.drain()
+
+    deleted = await world.ana.delete(address)
+
+    assert deleted.status == 204
+    assert done(await world.bob.get(address))["body"] == ""
+    assert (await world.ana.delete(other)).code == "NotYourMessage"
+    assert (await world.ana.patch(address, {"body": "no"})).code == "ConversationNotFound"
 
 
 async def test_markers_are_up_to_and_one_may_keep_them_private(world: World) -> None:
@@ -141,6 +185,47 @@ async def test_writing_is_having_read(world: World) -> None:
 
     assert await unread(world.bob, conversation) == 0
     assert await unread(world.ana, conversation) == 1
+
+
+async def test_ones_other_devices_hear_that_one_has_read_by_writing(world: World) -> None:
+    """In every kind of conversation, so that no badge stays where nothing waits."""
+    conversations = [
+        await direct(world.ana, world.bob),
+        await group(world.ana, world.bob),
+        await group(world.ana, world.bob, kind="channel"),
+    ]
+    async with listening(world.url, world.bob) as (_, diary):
+        sent = [await say(world.bob, conversation) for conversation in conversations]
+        sent.append(await say(world.bob, conversations[2], mentions=[str(world.ana.id)]))
+
+        def heard() -> list[tuple[str, int, bool]]:
+            news = [news for news in diary.heard if news["type"] == "conversation.read"]
+            return [(one["conversation_id"], one["read_seq"], one["is_marked_unread"]) for one in news]
+
+        await until(lambda: len(heard()) == len(sent), timeout=1)
+        assert heard() == [(message["conversation_id"], message["seq"], False) for message in sent]
+
+
+async def test_who_declined_hears_nothing_more(world: World) -> None:
+    """A stranger goes on writing, and no device of who does not want it is told; one who has not decided is."""
+    conversation = await direct(world.eve, world.ana, accepted=False)
+    async with listening(world.url, world.ana) as (_, diary):
+
+        def hints() -> list[int]:
+            return [news["last_seq"] for news in diary.heard if news["type"] == "conversation.changed"]
+
+        await say(world.eve, conversation)
+        await until(lambda: hints() == [1], timeout=1)
+        done(await world.ana.delete(f"{at(conversation)}/membership"))
+        await say(world.eve, conversation)
+        other = await direct(world.bob, world.ana)
+        await say(world.bob, other)
+        await until(lambda: len(hints()) >= 2, timeout=1)
+
+        assert [news["conversation_id"] for news in diary.heard if news["type"] == "conversation.changed"] == [
+            conversation["id"],
+            other["id"],
+        ]
 
 
 async def test_only_admins_write_where_only_admins_write(world: World) -> None:

@@ -1,9 +1,43 @@
-"""Messages of strangers wait, blocks are silent, slow mode says how long: all through the doors."""
+"""Messages of strangers wait, blocks are silent, slow mode says how long: through the doors, unless two collide."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
+from tenfold.assembly.ties import FeedTies
+from tenfold.modules.chat.actions.open import open_direct
+from tenfold.modules.chat.jobs.blocks import reopen_direct
+from tenfold.modules.chat.shapes import ChatPolicy
+from tenfold.modules.chat.ties import Tie
+from tenfold.modules.identity import UserUnblocked
+from tenfold.platform.db import Write
 from tests.modules.chat.rooms import befriended, done, group_of, opened, read, say
 from tests.world import Person, World
+
+
+class Meanwhile(FeedTies):
+    """Ties after whose answer something else begins, and goes as far as it can."""
+
+    def __init__(self, deed: Callable[[], Awaitable[None]]) -> None:
+        self._deed = deed
+        self.begun: list[asyncio.Future[None]] = []
+
+    async def hold(self, tx: Write, user_id: UUID, other_id: UUID) -> Tie:
+        """As ever; then let the other thing go on for a while."""
+        tie = await super().hold(tx, user_id, other_id)
+        self.begun.append(asyncio.ensure_future(self._deed()))
+        await asyncio.wait(self.begun, timeout=0.3)
+        return tie
+
+
+def blocking(world: World, person: Person, other: Person) -> Callable[[], Awaitable[None]]:
+    async def block() -> None:
+        done(await person.put(f"/v1/users/{other.id}/block"))
+        await world.drain()
+
+    return block
 
 
 async def requests_of(person: Person) -> list[Any]:
@@ -157,3 +191,91 @@ async def test_a_block_declines_what_waits(world: World) -> None:
     done(await world.ana.delete(f"/v1/users/{world.eve.id}/block"))
     await world.drain()
     assert await requests_of(world.ana) == []
+
+
+async def members_seen(person: Person, room: str) -> list[Any]:
+    return done(await person.get(f"{room}/members"))["items"]
+
+
+async def test_that_a_request_was_declined_is_seen_nowhere(world: World) -> None:
+    """Neither in the list of members, nor by a change, whether they said no or blocked; an answer is seen."""
+    for decline in ("membership", "block"):
+        asker = world.eve if decline == "membership" else world.bob
+        room = await opened(asker, world.ana)
+        await say(asker, room, "hello")
+        before = done(await asker.get(room)), await members_seen(asker, room)
+        world.clock.advance(timedelta(minutes=1))
+        if decline == "membership":
+            done(await world.ana.delete(f"{room}/membership"))
+        else:
+            done(await world.ana.put(f"/v1/users/{asker.id}/block"))
+            await world.drain()
+
+        assert (done(await asker.get(room)), await members_seen(asker, room)) == before
+        assert {member["user"]["handle"]: member["state"] for member in before[1]}["ana"] == "invited"
+
+    room = await opened(world.ana, world.eve)
+    assert {member["state"] for member in await members_seen(world.eve, room)} == {"joined"}
+
+
+async def test_nobody_opens_across_a_block_what_was_open_before(world: World) -> None:
+    """As little as what was not: the other would see that one is back."""
+    friends = await befriended(world.ana, world.bob)
+    asked = await opened(world.eve, world.ana)
+    for other in (world.bob, world.eve):
+        done(await world.ana.put(f"/v1/users/{other.id}/block"))
+    await world.drain()
+
+    for other in (world.bob, world.eve):
+        assert (await world.ana.put(f"/v1/users/{other.id}/conversation")).code == "UserNotFound"
+        assert (await other.put(f"/v1/users/{world.ana.id}/conversation")).code == "UserNotFound"
+    assert await requests_of(world.ana) == []
+    done(await world.ana.delete(f"/v1/users/{world.eve.id}/block"))
+    await world.drain()
+
+    assert await opened(world.ana, world.eve) == asked
+    assert await read(world.bob, friends) == []
+
+
+async def test_who_opens_while_the_other_blocks_writes_nothing(world: World) -> None:
+    """A block that began after the look is one that the look comes before, with all that follows from it."""
+    done(await world.bob.put(f"/v1/users/{world.ana.id}/follow"))
+    ties = Meanwhile(blocking(world, world.bob, world.ana))
+    ana = world.ana.actor
+    assert ana is not None
+
+    room = await world.db.transact(lambda tx: open_direct(tx, ana, world.bob.id, policy=ChatPolicy(), ties=ties))
+    await asyncio.gather(*ties.begun)
+
+    assert (await world.ana.post(f"/v1/conversations/{room}/messages", {"body": "hey"})).code == "ConversationNotFound"
+
+
+async def test_a_late_unblock_does_not_lift_a_new_block(world: World) -> None:
+    """Its follower looks, and at that instant there is another block, whose follower is faster."""
+    room = await befriended(world.ana, world.bob)
+    await blocking(world, world.bob, world.ana)()
+    done(await world.bob.delete(f"/v1/users/{world.ana.id}/block"))
+    late = UserUnblocked(user_id=world.bob.id, other_id=world.ana.id)
+    ties = Meanwhile(blocking(world, world.bob, world.ana))
+
+    await world.db.transact(lambda tx: reopen_direct.function(tx, late, ties))
+    await asyncio.gather(*ties.begun)
+
+    assert (await world.ana.post(f"{room}/messages", {"body": "hey"})).code == "ConversationNotFound"
+
+
+async def test_a_block_withdraws_what_the_other_asked_one_into(world: World) -> None:
+    """A title would go on to be read there; what others asked into waits on."""
+    theirs = [await group_of(world.eve), await group_of(world.eve, kind="channel"), await opened(world.eve, world.ana)]
+    for room in theirs[:2]:
+        done(await world.eve.put(f"{room}/members/{world.ana.id}"))
+    other = await group_of(world.bob, world.eve)
+    done(await world.bob.put(f"{other}/members/{world.ana.id}"))
+    assert done(await world.ana.get("/v1/me/unread"))["requests"] == 4
+
+    done(await world.ana.put(f"/v1/users/{world.eve.id}/block"))
+    await world.drain()
+
+    assert [waiting["id"] for waiting in await requests_of(world.ana)] == [other.rpartition("/")[2]]
+    for room in theirs:
+        assert (await world.ana.put(f"{room}/membership")).code == "ConversationNotFound"

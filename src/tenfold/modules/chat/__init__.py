@@ -3,6 +3,6 @@
 Other modules follow its facts; they see nothing of its tables.
 """
 
-from tenfold.modules.chat.events import ConversationOpened, MemberInvited, MemberJoined, MemberLeft
+from tenfold.modules.chat.events import ConversationOpened, GroupOutgrown, MemberInvited, MemberJoined, MemberLeft
 
-__all__ = ["ConversationOpened", "MemberInvited", "MemberJoined", "MemberLeft"]
+__all__ = ["ConversationOpened", "GroupOutgrown", "MemberInvited", "MemberJoined", "MemberLeft"]

@@ -36,11 +36,15 @@ class TooSoon(TooManyRequests):
 
 
 class ConversationIsFull(Conflict):
-    """This conversation has as many members as it may."""
+    """This conversation has as many members and invitations as it may."""
 
 
 class TooManyConversations(Conflict):
     """You are in as many conversations as one may; leave one first."""
+
+
+class TooManyInvitations(Conflict):
+    """As many invitations as may wait for this person's answer; they cannot be asked at present."""
 
 
 class LastOwner(Conflict):

@@ -39,3 +39,9 @@ class MemberLeft(Fact, frozen=True, kw_only=True):
     conversation_id: UUID
     user_id: UUID
     tenant: ClassVar[str | None] = "user_id"
+
+
+class GroupOutgrown(Fact, frozen=True, kw_only=True):
+    """A group has grown past the size up to which it makes its members known to each other."""
+
+    conversation_id: UUID

@@ -21,6 +21,19 @@ from tenfold.platform.realtime import Replayed, channel
 MARKERS_SHOWN = 100
 
 
+class _Revised(msgspec.Struct):
+    revision: int = 0
+
+
+class _Touched(msgspec.Struct):
+    messages: list[_Revised] = []
+    members: list[msgspec.Raw] = []
+    conversation: msgspec.Raw | None = None
+
+
+_touched = msgspec.json.Decoder(_Touched)
+
+
 class Welcome(msgspec.Struct, frozen=True):
     """What who opens a conversation is told at once: how far the others are. Not in a channel."""
 
@@ -54,6 +67,13 @@ async def positions(ids: Sequence[UUID], *, db: Database) -> dict[UUID, int]:
         return await positions_of(tx, ids)
 
 
+def is_new_message(data: msgspec.Raw) -> bool:
+    """Whether a change is a new message and nothing else: an edit, a deletion, a hold replaces what was said."""
+    change = _touched.decode(data)
+    is_new = not any(message.revision for message in change.messages)
+    return is_new and not change.members and change.conversation is None
+
+
 async def type_live(actor: Actor, data: msgspec.Raw, conversation_id: UUID, *, db: Database) -> TypingNews | None:
     """The one thing that clients publish themselves: that somebody is typing. Anything else is refused."""
     try:
@@ -71,13 +91,12 @@ async def type_live(actor: Actor, data: msgspec.Raw, conversation_id: UUID, *, d
     may_publish=type_live,
     replay=replay,
     positions=positions,
-    presence=True,
-    join_leave=True,
+    is_addition=is_new_message,
 )
 async def conversation(actor: Actor, conversation_id: UUID, *, db: Database) -> bool:
-    """Who is in a conversation may listen to it.
+    """Who is in a conversation may listen to it; who else does is told to nobody (decision 0024).
 
-    Not to a stranger's request, nor across a block: who listens is seen by the other.
+    Not to a stranger's request, nor across a block: typing and markers come here.
     """
     async with db.read() as tx:
         return await members.may_listen(tx, conversation_id=conversation_id, user_id=actor.id)

@@ -19,7 +19,10 @@ class ReportDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Report(msgspec.Struct, frozen=True):
-    """A report that waits for a moderator, with what the message says (also while it is held back)."""
+    """A report that waits for a moderator, with what the message said when it was reported.
+
+    `present_body` is what it says now: empty once deleted, null when it is not kept any longer.
+    """
 
     id: UUID
     conversation_id: UUID
@@ -31,7 +34,20 @@ class Report(msgspec.Struct, frozen=True):
     sender_id: UUID | None
     body: str | None
     attachments: list[Attachment] | None
+    present_body: str | None
     is_held: bool
+
+
+class HeldMessage(msgspec.Struct, frozen=True):
+    """A message that waits for its release or its end, with what it says: held by a moderator, `holder_id`."""
+
+    conversation_id: UUID
+    seq: int
+    sender_id: UUID | None
+    body: str
+    attachments: list[Attachment] | None
+    holder_id: UUID
+    held_at: datetime
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

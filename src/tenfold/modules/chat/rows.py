@@ -19,14 +19,14 @@ from tenfold.modules.chat.shapes import (
 class Sent(msgspec.Struct, frozen=True, gc=False):
     """What the statement that sends answers: the numbers of the message, and what else is to be told.
 
-    `state` is the sender's before it: `invited` when this is their answer to a stranger.
+    `state` is the sender's before it: `invited` when this is their answer to a stranger. `hearers` are the people of a
+    direct conversation.
     """
 
     last_seq: int
     last_change: int
     kind: ConversationKind
-    one_id: UUID | None
-    other_id: UUID | None
+    hearers: list[UUID] | None
     state: MemberState
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from tenfold.kit.refusals import Invalid
 from tenfold.modules.chat.errors import (
+    ConversationIsFull,
     ConversationNotFound,
     NeedsAnAdmin,
     NeedsAnOwner,
@@ -17,11 +18,10 @@ from tenfold.modules.chat.errors import (
     OnlyAdminsWriteHere,
     RequestIsWaiting,
     ThisIsDirect,
-    TooManyConversations,
     TooSoon,
 )
 from tenfold.modules.chat.rows import NotSent, Standing
-from tenfold.modules.chat.shapes import ConversationRow, MemberRole
+from tenfold.modules.chat.shapes import ChatPolicy, ConversationKind, ConversationRow, MemberRole, MemberRow
 
 _DIRECT = UUID("6f2c1d5e-0b7a-5e53-9d1c-2f60a4c1b7aa").bytes
 _UNSEEN = {"Cf", "Zl", "Zp", "Zs", "Cc"}
@@ -112,10 +112,17 @@ def must_be_owner(role: MemberRole) -> None:
         raise NeedsAnOwner
 
 
-def must_have_room(places: int, cap: int) -> None:
-    """Raise `TooManyConversations` for who is in as many as one may be."""
-    if places >= cap:
-        raise TooManyConversations(limit=cap)
+def must_have_seats(kind: ConversationKind, joined: int, invited: int, policy: ChatPolicy) -> None:
+    """Raise `ConversationIsFull` for too many invitations; in a group there is a seat for each of them."""
+    if invited > policy.invitations_cap:
+        raise ConversationIsFull(limit=policy.invitations_cap)
+    if kind == "group" and joined + invited > policy.group_cap:
+        raise ConversationIsFull(limit=policy.group_cap)
+
+
+def is_unnoticed(here: ConversationRow, person: MemberRow | None) -> bool:
+    """Whether somebody comes to a channel and goes as a mere member does: no change has ever spoken of them."""
+    return here.kind == "channel" and (person is None or (person.role == "member" and not person.change_no))
 
 
 def must_outrank(role: MemberRole, other: MemberRole) -> None:

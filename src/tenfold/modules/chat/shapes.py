@@ -33,6 +33,7 @@ class ChatPolicy:
     """What is sensible here, in numbers.
 
     `group_cap`: people in a group at most. `conversations_cap`: conversations one may be in at most.
+    `invitations_cap`: invitations that wait for an answer at most, of one conversation and for one person.
     `hint_every`: how often, at most, the other members of a group are told that it has changed.
     `reaction_kinds`: different reactions to one message. `pins`: pinned messages in one conversation.
     `request_messages`: what a stranger may write before they are accepted.
@@ -43,6 +44,7 @@ class ChatPolicy:
 
     group_cap: int = 1_000
     conversations_cap: int = 5_000
+    invitations_cap: int = 1_000
     hint_every: timedelta = timedelta(seconds=1)
     reaction_kinds: int = 20
     pins: int = 50

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from tenfold.platform.db import Read
+from tenfold.platform.db import Read, Write
 
 
 class Tie(NamedTuple):
@@ -19,6 +19,10 @@ class Ties(Protocol):
 
     async def between(self, tx: Read, user_id: UUID, other_id: UUID) -> Tie:
         """Whether `user_id` follows `other_id`, and whether either blocks the other."""
+        ...
+
+    async def hold(self, tx: Write, user_id: UUID, other_id: UUID) -> Tie:
+        """The same, and it stays so until the transaction ends: ask before anything else is held."""
         ...
 
     async def blocked_among(self, tx: Read, user_id: UUID, other_ids: Collection[UUID]) -> set[UUID]:

@@ -13,7 +13,7 @@ from tenfold.modules.feed.events import (
     UserUnfollowed,
 )
 from tenfold.modules.feed.shapes import Relationship
-from tenfold.modules.feed.ties import blocked_among, relationship
+from tenfold.modules.feed.ties import blocked_among, hold_relationship, relationship
 
 __all__ = [
     "PostDeleted",
@@ -25,5 +25,6 @@ __all__ = [
     "UserFollowed",
     "UserUnfollowed",
     "blocked_among",
+    "hold_relationship",
     "relationship",
 ]

@@ -8,10 +8,10 @@ from tenfold.kit.actors import Actor
 from tenfold.kit.ids import new_id
 from tenfold.kit.refusals import Invalid
 from tenfold.modules.chat import rules
-from tenfold.modules.chat.actions.reach import change_message, hold, reach_message
+from tenfold.modules.chat.actions.reach import change_message, hold, reach_any_message, reach_message
 from tenfold.modules.chat.errors import NotYourMessage
-from tenfold.modules.chat.queries import messages
-from tenfold.modules.chat.shapes import Message, MessageEdit
+from tenfold.modules.chat.queries import messages, moderation
+from tenfold.modules.chat.shapes import ConversationRow, Message, MessageEdit
 from tenfold.platform.db import Write
 
 EMPTY = {
@@ -22,6 +22,7 @@ EMPTY = {
     "pinned_at": None,
     "pinned_by": None,
 }
+"""What a message that is deleted, or on hold, does not have."""
 
 
 async def edit_message(tx: Write, actor: Actor, conversation_id: UUID, seq: int, *, edit: MessageEdit) -> Message:
@@ -49,10 +50,22 @@ async def edit_message(tx: Write, actor: Actor, conversation_id: UUID, seq: int,
 
 
 async def delete_message(tx: Write, actor: Actor, conversation_id: UUID, seq: int) -> None:
-    """Empty one's own message, or as an admin of a group or channel anybody's; its history and reactions go with it."""
-    here, role = await hold(tx, actor, conversation_id)
-    message = await reach_message(tx, here, seq, user_id=actor.id)
+    """Empty one's own message, or as an admin of a group or channel anybody's; its history and reactions go with it.
+
+    Also across a block. One that is deleted already stays so, and one that moderators hold is not given back.
+    """
+    here, role = await hold(tx, actor, conversation_id, across_blocks=True)
+    message = await reach_any_message(tx, here, seq, user_id=actor.id)
     if message.sender_id != actor.id and (here.kind == "direct" or role == "member"):
         raise NotYourMessage
-    await messages.clear_message(tx, conversation_id=conversation_id, seq=seq)
-    await change_message(tx, here, message, **EMPTY, deleted_at=tx.now)
+    await empty_message(tx, here, message)
+
+
+async def empty_message(tx: Write, here: ConversationRow, message: Message) -> None:
+    """Empty a message of a held conversation for good, with all that hangs on it, also what moderators hold of it."""
+    named = {"conversation_id": here.id, "seq": message.seq}
+    await messages.clear_message(tx, **named)
+    if message.deleted_at is None:
+        await change_message(tx, here, message, **EMPTY, deleted_at=tx.now)
+    else:
+        await moderation.release_message(tx, **named)

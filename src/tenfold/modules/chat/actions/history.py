@@ -1,7 +1,7 @@
-"""A stretch of a conversation: before a message, after one, around one, or its end.
+"""A stretch of a conversation: before a message, after one, around one, or its end; and one message by its number.
 
-Numbers have no gaps, so a gap in what was found says that the rest is in the archive; only then that is read. The
-latest message of a conversation is never there.
+Numbers have no gaps, so a gap in what was found says that the rest is in the archive; only then both are asked, by one
+statement. The latest message of a conversation is never there.
 """
 
 from collections.abc import Sequence
@@ -30,19 +30,24 @@ class Stretch(msgspec.Struct, frozen=True):
 
 async def read_before(tx: Read, actor: Actor, conversation_id: UUID, before: int | None, *, limit: int) -> Stretch:
     """The last messages before one; without one, the end of the conversation. Raises `ConversationNotFound`."""
-    found = await _before(tx, actor, conversation_id, END if before is None else before, limit=limit + 1)
-    if not found:
+    if before is None:
+        found, is_later = await _before(tx, actor, conversation_id, END, limit=limit + 1), False
+    else:
+        found = await _before(tx, actor, conversation_id, before + 1, limit=limit + 2)
+        found, is_later = await _cut(tx, actor, conversation_id, found, edge=before)
+    if not found and not is_later:
         await must_read(tx, actor, conversation_id)
     items = await with_mine(tx, actor, found[:limit][::-1])
-    return Stretch(items, earlier=len(found) > limit, later=before is not None)
+    return Stretch(items, earlier=len(found) > limit, later=is_later)
 
 
 async def read_after(tx: Read, actor: Actor, conversation_id: UUID, after: int, *, limit: int) -> Stretch:
     """The first messages after one. Raises `ConversationNotFound`."""
-    found = await _after(tx, actor, conversation_id, after, limit=limit + 1)
-    if not found:
+    found = await _after(tx, actor, conversation_id, max(after - 1, 0), limit=limit + 2)
+    found, is_earlier = await _cut(tx, actor, conversation_id, found, edge=after)
+    if not found and not is_earlier:
         await must_read(tx, actor, conversation_id)
-    return Stretch(await with_mine(tx, actor, found[:limit]), earlier=after > 0, later=len(found) > limit)
+    return Stretch(await with_mine(tx, actor, found[:limit]), earlier=is_earlier, later=len(found) > limit)
 
 
 async def read_around(tx: Read, actor: Actor, conversation_id: UUID, around: int, *, limit: int) -> Stretch:
@@ -58,12 +63,17 @@ async def read_around(tx: Read, actor: Actor, conversation_id: UUID, around: int
 
 
 async def read_message(tx: Read, actor: Actor, conversation_id: UUID, seq: int) -> Message:
-    """One message. Raises `MessageNotFound`, also for who may not read there."""
+    """One message, with the reader's reactions. Raises `MessageNotFound`, also for who may not read there."""
+    return (await with_mine(tx, actor, [await find_anywhere(tx, actor, conversation_id, seq)]))[0]
+
+
+async def find_anywhere(tx: Read, actor: Actor, conversation_id: UUID, seq: int) -> Message:
+    """One message, wherever it is kept. Raises `MessageNotFound`, also for who may not read there."""
     named = {"conversation_id": conversation_id, "seq": seq, "user_id": actor.id}
-    found = await messages.find_message(tx, **named) or await messages.find_archived(tx, **named)
+    found = await messages.find_message(tx, **named) or await messages.find_in_every(tx, **named)
     if found is None:
         raise MessageNotFound
-    return (await with_mine(tx, actor, [found]))[0]
+    return found
 
 
 async def must_read(tx: Read, actor: Actor, conversation_id: UUID) -> None:
@@ -78,8 +88,7 @@ async def _before(tx: Read, actor: Actor, conversation_id: UUID, before: int, *,
     found = await messages.list_before(tx, **asked)
     if rules.is_whole([message.seq for message in found], before if before < END else None, limit):
         return found
-    found += await messages.list_archived_before(tx, **asked)
-    return sorted(found, key=_seq, reverse=True)[:limit]
+    return await messages.list_every_before(tx, **asked)
 
 
 async def _after(tx: Read, actor: Actor, conversation_id: UUID, after: int, *, limit: int) -> list[Message]:
@@ -88,9 +97,18 @@ async def _after(tx: Read, actor: Actor, conversation_id: UUID, after: int, *, l
     found = await messages.list_after(tx, **asked)
     if not found or found[-1].seq - after == len(found):
         return found
-    found += await messages.list_archived_after(tx, **asked)
-    return sorted(found, key=_seq)[:limit]
+    return await messages.list_every_after(tx, **asked)
 
 
-def _seq(message: Message) -> int:
-    return message.seq
+async def _cut(
+    tx: Read, actor: Actor, conversation_id: UUID, found: list[Message], *, edge: int
+) -> tuple[list[Message], bool]:
+    """What was found without the message at the edge of the stretch; whether there are any from there on.
+
+    Numbers have no gaps: with something on this side of the edge and nothing at it, there is nothing on the other.
+    """
+    if found and found[0].seq == edge:
+        return found[1:], True
+    if found:
+        return found, False
+    return [], bool(await _before(tx, actor, conversation_id, END, limit=1))

@@ -1,9 +1,10 @@
 """Who is in a conversation: come, go, invite, remove, give a role. Done twice is done once.
 
 Each deed holds the member's row, then the conversation, as sending does; only those who come to a channel or go hold
-nothing but themselves, since there may be many of them at a time.
+nothing but themselves, since there may be many of them at a time. Whoever invites holds the pair of people before.
 """
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +13,15 @@ import msgspec
 from tenfold.kit.actors import Actor
 from tenfold.modules.chat import rules
 from tenfold.modules.chat.actions.held import give_notice, save
-from tenfold.modules.chat.errors import ConversationIsFull, ConversationNotFound, LastOwner, MemberNotFound
-from tenfold.modules.chat.events import MemberInvited, MemberJoined, MemberLeft
+from tenfold.modules.chat.errors import (
+    ConversationIsFull,
+    ConversationNotFound,
+    LastOwner,
+    MemberNotFound,
+    TooManyConversations,
+    TooManyInvitations,
+)
+from tenfold.modules.chat.events import GroupOutgrown, MemberInvited, MemberJoined, MemberLeft
 from tenfold.modules.chat.queries import conversations, members
 from tenfold.modules.chat.shapes import Change, ChatPolicy, ConversationRow, MemberRole, MemberRow, MemberState
 from tenfold.modules.chat.telling import (
@@ -39,8 +47,11 @@ _MARKERS = ("shown_seq", "delivered_seq")
 
 
 async def join(tx: Write, actor: Actor, conversation_id: UUID, *, policy: ChatPolicy) -> None:
-    """Come in where everybody may, or where one is invited. Raises `ConversationNotFound`, `ConversationIsFull`."""
-    here, me = await _look(tx, conversation_id, actor.id)
+    """Come in where everybody may, or where one is invited; who comes to where nobody is an owner becomes it.
+
+    Raises `ConversationNotFound`, `ConversationIsFull`, `TooManyConversations`.
+    """
+    here, me, role = await _come(tx, conversation_id, actor.id)
     if me is not None and me.state == "joined":
         return
     await must_have_room(tx, actor.id, policy)
@@ -48,16 +59,20 @@ async def join(tx: Write, actor: Actor, conversation_id: UUID, *, policy: ChatPo
         raise ConversationNotFound
     if here.kind == "group" and (here.member_count or 0) >= policy.group_cap:
         raise ConversationIsFull(limit=policy.group_cap)
-    await settle(tx, here, me, _as(me, tx, actor.id, state="joined"))
-    tx.publish(MemberJoined(conversation_id=conversation_id, user_id=actor.id))
+    await settle(tx, here, me, _as(me, tx, actor.id, state="joined", role=role))
+    if here.kind == "group" and here.member_count == policy.acquainted_in:
+        tx.publish(GroupOutgrown(conversation_id=here.id))
 
 
-async def accept(tx: Write, actor: Actor, conversation_id: UUID) -> None:
-    """Let a stranger's direct conversation in, which answering does as well; or come back to one that was declined."""
+async def accept(tx: Write, actor: Actor, conversation_id: UUID, *, policy: ChatPolicy) -> None:
+    """Let a stranger's direct conversation in, which answering does as well; or come back to one that was declined.
+
+    Raises `TooManyConversations`.
+    """
     here, me = await _look(tx, conversation_id, actor.id)
     if me is not None and me.state in ("invited", "left") and here.kind == "direct":
+        await must_have_room(tx, actor.id, policy)
         await settle(tx, here, me, _as(me, tx, actor.id, state="joined"))
-        tx.publish(MemberJoined(conversation_id=conversation_id, user_id=actor.id))
 
 
 async def leave(tx: Write, actor: Actor, conversation_id: UUID, *, live: Realtime) -> None:
@@ -82,22 +97,27 @@ async def withdraw(tx: Write, conversation_id: UUID, user_id: UUID) -> None:
         await settle(tx, here, person, _as(person, tx, user_id, state="left"))
 
 
-async def invite(tx: Write, actor: Actor, conversation_id: UUID, user_id: UUID, *, ties: Ties) -> None:
+async def invite(
+    tx: Write, actor: Actor, conversation_id: UUID, user_id: UUID, *, policy: ChatPolicy, ties: Ties
+) -> None:
     """Ask somebody in; who is in or asked already stays as they are. Admins ask, and anybody where all may come.
 
-    Raises `UserNotFound`, also across a block.
+    Raises `UserNotFound`, also across a block, `ConversationIsFull`, `TooManyInvitations`.
     """
+    tie = await ties.hold(tx, actor.id, user_id)
     here, person = await _look(tx, conversation_id, user_id)
     role = rules.must_be_in(await members.find_standing(tx, conversation_id=conversation_id, user_id=actor.id))
     rules.must_not_be_direct(here)
     if here.access != "open" or (person is not None and person.state == "removed"):
         rules.must_be_admin(role)
-    if await find_card(tx, user_id) is None or await ties.blocked_among(tx, actor.id, [user_id]):
+    if tie.is_blocked or await find_card(tx, user_id) is None:
         raise UserNotFound
     if person is not None and person.state in ("joined", "invited"):
         return
+    waiting = await members.count_invited(tx, conversation_id=conversation_id, limit=policy.invitations_cap)
+    rules.must_have_seats(here.kind, here.member_count or 0, waiting + 1, policy)
+    await must_take_invitations(tx, [user_id], policy)
     await settle(tx, here, person, _as(None, tx, user_id, state="invited", inviter_id=actor.id))
-    tx.publish(MemberInvited(conversation_id=conversation_id, user_id=user_id, inviter_id=actor.id))
 
 
 async def remove(tx: Write, actor: Actor, conversation_id: UUID, user_id: UUID, *, live: Realtime) -> None:
@@ -135,12 +155,42 @@ async def set_role(tx: Write, actor: Actor, conversation_id: UUID, user_id: UUID
 
 async def must_have_room(tx: Write, user_id: UUID, policy: ChatPolicy) -> None:
     """Raise `TooManyConversations` for who is in as many as one may be."""
+    if not await has_room(tx, user_id, policy):
+        raise TooManyConversations(limit=policy.conversations_cap)
+
+
+async def has_room(tx: Write, user_id: UUID, policy: ChatPolicy) -> bool:
+    """Whether somebody may be in one conversation more."""
     cap = policy.conversations_cap
-    rules.must_have_room(await conversations.count_my_places(tx, user_id=user_id, limit=cap), cap)
+    return await conversations.count_my_places(tx, user_id=user_id, limit=cap) < cap
 
 
-async def _look(tx: Write, conversation_id: UUID, user_id: UUID) -> tuple[ConversationRow, MemberRow | None]:
-    """A member's row, and their conversation, both held; a channel is not, for a mere member.
+async def must_take_invitations(tx: Write, user_ids: Sequence[UUID], policy: ChatPolicy) -> None:
+    """Raise `TooManyInvitations` when for one of these people as many wait as may."""
+    cap = policy.invitations_cap
+    if await conversations.list_sought_after(tx, user_ids=user_ids, limit=cap):
+        raise TooManyInvitations(limit=cap)
+
+
+async def _come(
+    tx: Write, conversation_id: UUID, user_id: UUID
+) -> tuple[ConversationRow, MemberRow | None, MemberRole]:
+    """What `_look` finds for somebody who comes, and what they would be; a channel without an owner is held as well."""
+    at = {"conversation_id": conversation_id, "user_id": user_id}
+    here, me = await _look(tx, conversation_id, user_id)
+    if here.kind == "direct" or await members.has_another_owner(tx, **at):
+        return here, me, "member"
+    if here.kind == "channel":
+        here, me = await _look(tx, conversation_id, user_id, must_hold=True)
+        if await members.has_another_owner(tx, **at):
+            return here, me, "member"
+    return here, me, "owner"
+
+
+async def _look(
+    tx: Write, conversation_id: UUID, user_id: UUID, *, must_hold: bool = False
+) -> tuple[ConversationRow, MemberRow | None]:
+    """A member's row, and their conversation, both held; a channel is not, for a mere member, unless it must.
 
     Somebody without a row has none that could be held: they are looked at again when the conversation is.
     """
@@ -149,7 +199,7 @@ async def _look(tx: Write, conversation_id: UUID, user_id: UUID) -> tuple[Conver
     here = await conversations.find_conversation(tx, conversation_id=conversation_id)
     if here is None:
         raise ConversationNotFound
-    if here.kind == "channel" and (person is None or person.role == "member"):
+    if rules.is_unnoticed(here, person) and not must_hold:
         return here, person
     here = await _hold(tx, conversation_id)
     return here, person or await members.find_member(tx, **at)
@@ -193,18 +243,20 @@ async def settle(
     """Write a member's new state at both homes, and tell those whom it concerns.
 
     In a group it is a change of the conversation, with a notice among the messages when somebody came or went. In a
-    channel a mere member comes and goes unnoticed, and a stranger's request is declined so.
+    channel a mere member comes and goes unnoticed, and a stranger's request is declined so. Who came to a channel
+    meanwhile stays as they are.
     """
     was_in, is_in = before is not None and before.state == "joined", after.state == "joined"
-    is_quiet = here.kind == "channel" and after.role == "member" and (before is None or before.role == "member")
+    is_quiet = rules.is_unnoticed(here, before) and after.role == "member"
     is_quiet = is_quiet or (here.kind == "direct" and after.state == "left" and not was_in)
-    change_no = 0 if is_quiet else here.last_change + 1
-    after = msgspec.structs.replace(after, change_no=change_no)
+    change_no = here.last_change + 1
+    if not is_quiet:
+        after = msgspec.structs.replace(after, change_no=change_no)
     came = is_in and not was_in and here.kind != "direct"
     columns = {**rules.columns_of(after), "seq": here.last_seq if came or after.state == "invited" else 0}
-    await members.save_member(
-        tx, conversation_id=here.id, **{name: columns[name] for name in columns if name not in _MARKERS}
-    )
+    columns = {name: columns[name] for name in columns if name not in _MARKERS}
+    if not await members.save_member(tx, conversation_id=here.id, **columns):
+        return here
     await _settle_at_home(tx, here, after)
     if not is_quiet:
         count = None if here.member_count is None else here.member_count + is_in - was_in
@@ -215,9 +267,19 @@ async def settle(
             kind = f"member.{after.state}"
             notice = {"type": kind, "user_id": str(after.user_id)}
             here = await give_notice(tx, here, actor_id or after.user_id, notice)
-    if after.state in ("left", "removed"):
-        tx.publish(MemberLeft(conversation_id=here.id, user_id=after.user_id))
+    _publish(tx, here.id, before, after)
     return here
+
+
+def _publish(tx: Write, conversation_id: UUID, before: MemberRow | None, after: MemberRow) -> None:
+    """Let what follows know that somebody came, went or is asked in; a new role is no such fact."""
+    who = {"conversation_id": conversation_id, "user_id": after.user_id}
+    if after.state in ("left", "removed"):
+        tx.publish(MemberLeft(**who))
+    elif after.state == "invited" and after.inviter_id is not None:
+        tx.publish(MemberInvited(**who, inviter_id=after.inviter_id))
+    elif after.state == "joined" and (before is None or before.state != "joined"):
+        tx.publish(MemberJoined(**who))
 
 
 async def _settle_at_home(tx: Write, here: ConversationRow, after: MemberRow) -> None:

@@ -9,7 +9,7 @@ from tenfold.kit.actors import Actor
 from tenfold.kit.ids import new_id
 from tenfold.modules.chat import rules
 from tenfold.modules.chat.actions.held import give_notice, save
-from tenfold.modules.chat.actions.membership import accept, must_have_room
+from tenfold.modules.chat.actions.membership import accept, has_room, must_have_room, must_take_invitations
 from tenfold.modules.chat.actions.reach import hold
 from tenfold.modules.chat.events import ConversationOpened, MemberInvited
 from tenfold.modules.chat.queries import conversations, members
@@ -31,12 +31,14 @@ async def open_conversation(
 ) -> UUID:
     """Open a group or a channel as its owner, and invite people.
 
-    Raises `UserNotFound`, also across a block, and `TooManyConversations`.
+    Raises `UserNotFound`, also across a block, `ConversationIsFull`, `TooManyInvitations`, `TooManyConversations`.
     """
     await must_have_room(tx, actor.id, policy)
     invited = [user_id for user_id in dict.fromkeys(draft.members) if user_id != actor.id]
     if len(await read_cards(tx, invited)) < len(invited) or await ties.blocked_among(tx, actor.id, invited):
         raise UserNotFound
+    rules.must_have_seats(draft.kind, 1, len(invited), policy)
+    await must_take_invitations(tx, invited, policy)
     conversation_id = new_id()
     await conversations.insert_conversation(
         tx,
@@ -68,20 +70,26 @@ async def open_conversation(
 async def open_direct(tx: Write, actor: Actor, user_id: UUID, *, policy: ChatPolicy, ties: Ties) -> UUID:
     """The conversation with another person, opened if there is none yet; both may do so at the same instant.
 
-    Whom the other follows is let in at once; a stranger waits in the other's requests. Raises `UserNotFound`, also
-    across a block.
+    Whom the other follows is let in at once, if the other has room; else they wait in the other's requests. Raises
+    `UserNotFound`, also across a block and of a conversation that there is, `TooManyConversations`,
+    `TooManyInvitations`.
     """
     rules.must_be_another(actor.id, user_id)
     conversation_id = rules.direct_id(actor.id, user_id)
+    tie = await ties.hold(tx, user_id, actor.id)
+    if tie.is_blocked:
+        raise UserNotFound
     if await members.find_standing(tx, conversation_id=conversation_id, user_id=actor.id) is not None:
-        await accept(tx, actor, conversation_id)
+        await accept(tx, actor, conversation_id, policy=policy)
         return conversation_id
-    tie = await ties.between(tx, user_id, actor.id)
-    if tie.is_blocked or await find_card(tx, user_id) is None:
+    if await find_card(tx, user_id) is None:
         raise UserNotFound
     await must_have_room(tx, actor.id, policy)
+    is_let_in = tie.follows and await has_room(tx, user_id, policy)
+    if not is_let_in:
+        await must_take_invitations(tx, [user_id], policy)
     one_id, other_id = sorted((actor.id, user_id), key=lambda id_: id_.int)
-    is_new = await conversations.insert_conversation(
+    await conversations.insert_conversation(
         tx,
         conversation_id=conversation_id,
         kind="direct",
@@ -93,16 +101,13 @@ async def open_direct(tx: Write, actor: Actor, user_id: UUID, *, policy: ChatPol
         now=tx.now,
         one_id=one_id,
         other_id=other_id,
-        member_count=1 + tie.follows,
+        member_count=1 + is_let_in,
     )
-    if not is_new:  # the other opened it meanwhile: then this is the answer
-        await accept(tx, actor, conversation_id)
-        return conversation_id
-    state: MemberState = "joined" if tie.follows else "invited"
+    state: MemberState = "joined" if is_let_in else "invited"
     await _put(tx, conversation_id, actor.id, kind="direct", state="joined")
     await _put(tx, conversation_id, user_id, kind="direct", state=state, inviter_id=actor.id)
     tx.publish(ConversationOpened(conversation_id=conversation_id, kind="direct", creator_id=actor.id))
-    if not tie.follows:
+    if not is_let_in:
         tx.publish(MemberInvited(conversation_id=conversation_id, user_id=user_id, inviter_id=actor.id))
     tell_person(tx, actor.id, PlaceNews(conversation_id, "conversation.joined"))
     return conversation_id

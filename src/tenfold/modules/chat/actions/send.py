@@ -13,10 +13,10 @@ from tenfold.modules.chat.actions.membership import accept
 from tenfold.modules.chat.errors import ConversationNotFound, MessageNotFound
 from tenfold.modules.chat.hints import Hints
 from tenfold.modules.chat.outgoing import Letter, Outgoing
-from tenfold.modules.chat.queries import messages, reach, send
+from tenfold.modules.chat.queries import conversations, messages, reach, send
 from tenfold.modules.chat.rows import Sent
 from tenfold.modules.chat.shapes import Change, ChatPolicy, Message, MessageDraft
-from tenfold.modules.chat.telling import Hint, tell_change, tell_person
+from tenfold.modules.chat.telling import Hint, ReadNews, tell_change, tell_person
 from tenfold.platform.db import Database, News, Taken, Tells, Write
 
 
@@ -74,10 +74,11 @@ async def send_message(
     if sent is None and (known := await _find_known(tx, actor, conversation_id, draft)):
         tell_change(tx, conversation_id, Change(change_no=known.change_no, messages=[known]))
         return known
-    if sent is None and await _bring_back(tx, conversation_id, draft):
-        sent = await statement(tx, **asked)
     if sent is None:
         await _refuse(tx, actor, conversation_id, policy)
+        await _bring_back(tx, conversation_id, draft)
+        sent = await statement(tx, **asked)
+    if sent is None:
         raise MessageNotFound
     message = _sent_message(actor, conversation_id, draft, sent=sent, body=written["body"], now=tx.now)
     root = None
@@ -87,7 +88,7 @@ async def send_message(
         )
     _tell(tx, message, sent, root=root, hints=hints)
     if sent.state == "invited":
-        await accept(tx, actor, conversation_id)
+        await accept(tx, actor, conversation_id, policy=policy)
     return message
 
 
@@ -144,11 +145,14 @@ async def _find_known(tx: Write, actor: Actor, conversation_id: UUID, draft: Mes
     return await send.find_sent(tx, **named) or await send.find_sent_before(tx, **named)
 
 
-async def _bring_back(tx: Write, conversation_id: UUID, draft: MessageDraft) -> bool:
-    """Fetch what the message answers from the archive; whether anything came."""
-    wanted = {seq for seq in (draft.reply_to, draft.thread_root) if seq is not None}
-    came = [await reach.bring_back(tx, conversation_id=conversation_id, seq=seq) for seq in sorted(wanted)]
-    return any(came)
+async def _bring_back(tx: Write, conversation_id: UUID, draft: MessageDraft) -> None:
+    """Fetch what the message answers from the archive, and hold the conversation.
+
+    Somebody else may have brought it back an instant ago: so it is sent again, whatever came.
+    """
+    await conversations.hold_conversation(tx, conversation_id=conversation_id)
+    for seq in sorted({seq for seq in (draft.reply_to, draft.thread_root) if seq is not None}):
+        await reach.bring_back(tx, conversation_id=conversation_id, seq=seq)
 
 
 async def _refuse(tx: Write, actor: Actor, conversation_id: UUID, policy: ChatPolicy) -> None:
@@ -168,10 +172,9 @@ def _tell(news: Tells, message: Message, sent: Sent, *, hints: Hints, root: Mess
     conversation_id = message.conversation_id
     touched = [message] if root is None else [message, root]
     tell_change(news, conversation_id, Change(change_no=message.change_no, messages=touched))
-    if sent.kind == "direct":
-        hint = Hint(conversation_id, message.seq)
-        for person in (sent.one_id, sent.other_id):
-            if person is not None:
-                tell_person(news, person, hint)
-    elif sent.kind == "group":
+    if message.sender_id is not None:
+        tell_person(news, message.sender_id, ReadNews(conversation_id, message.seq, is_marked_unread=False))
+    for person in sent.hearers or ():
+        tell_person(news, person, Hint(conversation_id, message.seq))
+    if sent.kind == "group":
         news.on_commit(lambda: hints.changed(conversation_id, message.seq))

@@ -3,22 +3,21 @@
 from uuid import UUID
 
 from tenfold.kit.actors import Actor
-from tenfold.modules.chat.errors import MessageNotFound
-from tenfold.modules.chat.queries import messages, threads
-from tenfold.modules.chat.shapes import Message
+from tenfold.modules.chat.actions.history import find_anywhere
+from tenfold.modules.chat.queries import threads
 from tenfold.platform.db import Read, Write
 
 
 async def marker_of(tx: Read, actor: Actor, conversation_id: UUID, seq: int) -> int:
     """Up to where one has read a thread; 0 when one never did. Raises `MessageNotFound`."""
-    await _see_root(tx, actor, conversation_id, seq)
+    await find_anywhere(tx, actor, conversation_id, seq)
     named = {"conversation_id": conversation_id, "user_id": actor.id, "seq": seq}
     return await threads.find_thread_read(tx, **named) or 0
 
 
 async def mark_read(tx: Write, actor: Actor, conversation_id: UUID, seq: int, *, read_seq: int) -> int:
     """Move one's marker in a thread forward, to its last answer at most. Raises `MessageNotFound`."""
-    root = await _see_root(tx, actor, conversation_id, seq)
+    root = await find_anywhere(tx, actor, conversation_id, seq)
     return await threads.read_thread(
         tx,
         conversation_id=conversation_id,
@@ -26,11 +25,3 @@ async def mark_read(tx: Write, actor: Actor, conversation_id: UUID, seq: int, *,
         thread_root=seq,
         seq=min(read_seq, root.thread_last_seq or 0),
     )
-
-
-async def _see_root(tx: Read, actor: Actor, conversation_id: UUID, seq: int) -> Message:
-    named = {"conversation_id": conversation_id, "seq": seq, "user_id": actor.id}
-    root = await messages.find_message(tx, **named) or await messages.find_archived(tx, **named)
-    if root is None:
-        raise MessageNotFound
-    return root

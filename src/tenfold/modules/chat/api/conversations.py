@@ -9,11 +9,13 @@ from tenfold.modules.chat.actions import looking, places
 from tenfold.modules.chat.actions import open as opening
 from tenfold.modules.chat.actions.looking import Place, Shelf
 from tenfold.modules.chat.errors import (
+    ConversationIsFull,
     ConversationNotFound,
     NeedsAnAdmin,
     NotWithOneself,
     ThisIsDirect,
     TooManyConversations,
+    TooManyInvitations,
 )
 from tenfold.modules.chat.people import cards_of
 from tenfold.modules.chat.shapes import ChatPolicy, Conversation, ConversationDraft, ConversationEdit, Unread
@@ -24,7 +26,11 @@ from tenfold.platform.db import Database, Write
 from tenfold.platform.http import door
 
 
-@door.post("/conversations", limit="write", refuses=[UserNotFound, TooManyConversations])
+@door.post(
+    "/conversations",
+    limit="write",
+    refuses=[UserNotFound, ConversationIsFull, TooManyInvitations, TooManyConversations],
+)
 async def open_conversation(
     actor: Actor, data: ConversationDraft, *, db: Database, cache: Cache, policy: ChatPolicy, ties: Ties
 ) -> Conversation:
@@ -34,7 +40,9 @@ async def open_conversation(
 
 
 @door.put(
-    "/users/{user_id:uuid}/conversation", limit="write", refuses=[UserNotFound, NotWithOneself, TooManyConversations]
+    "/users/{user_id:uuid}/conversation",
+    limit="write",
+    refuses=[UserNotFound, NotWithOneself, TooManyInvitations, TooManyConversations],
 )
 async def open_direct(
     actor: Actor, user_id: UUID, *, db: Database, cache: Cache, policy: ChatPolicy, ties: Ties

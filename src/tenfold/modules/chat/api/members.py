@@ -18,6 +18,7 @@ from tenfold.modules.chat.errors import (
     NeedsAnOwner,
     ThisIsDirect,
     TooManyConversations,
+    TooManyInvitations,
 )
 from tenfold.modules.chat.people import cards_of
 from tenfold.modules.chat.queries import members
@@ -46,7 +47,10 @@ async def list_members(
     limit: Limit = 20,
     cursor: CursorText | None = None,
 ) -> Page[Member]:
-    """Who is in a conversation, and who is invited; somebody who cannot be seen at present is left out."""
+    """Who is in a conversation, and who is invited; somebody who cannot be seen at present is left out.
+
+    A request that was declined looks as if it still waited.
+    """
     after = from_cursor(cursor, UUID)
     async with db.read() as tx:
         rows = await members.list_members(
@@ -72,11 +76,13 @@ async def list_members(
 @door.put(
     "/conversations/{conversation_id:uuid}/members/{user_id:uuid}",
     limit="write",
-    refuses=[ConversationNotFound, ThisIsDirect, NeedsAnAdmin, UserNotFound],
+    refuses=[ConversationNotFound, ThisIsDirect, NeedsAnAdmin, UserNotFound, ConversationIsFull, TooManyInvitations],
 )
-async def invite_member(tx: Write, actor: Actor, conversation_id: UUID, user_id: UUID, *, ties: Ties) -> None:
+async def invite_member(
+    tx: Write, actor: Actor, conversation_id: UUID, user_id: UUID, *, policy: ChatPolicy, ties: Ties
+) -> None:
     """Invite somebody into a group or channel."""
-    await membership.invite(tx, actor, conversation_id, user_id, ties=ties)
+    await membership.invite(tx, actor, conversation_id, user_id, policy=policy, ties=ties)
 
 
 @door.patch(

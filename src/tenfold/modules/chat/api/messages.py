@@ -15,6 +15,7 @@ from tenfold.modules.chat.errors import (
     NotYourMessage,
     OnlyAdminsWriteHere,
     RequestIsWaiting,
+    TooManyConversations,
     TooSoon,
 )
 from tenfold.modules.chat.hints import Hints
@@ -42,7 +43,14 @@ Around = Annotated[Seq, msgspec.Meta(description="Messages before and after this
 @door.post(
     "/conversations/{conversation_id:uuid}/messages",
     limit="write",
-    refuses=[ConversationNotFound, MessageNotFound, OnlyAdminsWriteHere, RequestIsWaiting, TooSoon],
+    refuses=[
+        ConversationNotFound,
+        MessageNotFound,
+        OnlyAdminsWriteHere,
+        RequestIsWaiting,
+        TooSoon,
+        TooManyConversations,
+    ],
 )
 async def send_message(
     actor: Actor,

@@ -1,5 +1,6 @@
 """Doors of moderation: report a message, and for moderators what was reported and what becomes of it."""
 
+from datetime import datetime
 from uuid import UUID
 
 from tenfold.kit.actors import Actor
@@ -7,7 +8,7 @@ from tenfold.kit.pages import CursorText, Limit, Page, cut, from_cursor
 from tenfold.modules.chat.actions import moderate
 from tenfold.modules.chat.errors import ConversationNotFound, MessageNotFound
 from tenfold.modules.chat.queries import moderation
-from tenfold.modules.chat.reports import Report, ReportDraft, Verdict
+from tenfold.modules.chat.reports import HeldMessage, Report, ReportDraft, Verdict
 from tenfold.modules.identity import without_addresses
 from tenfold.platform import audit
 from tenfold.platform.db import Database, Write
@@ -34,6 +35,17 @@ async def list_reports(
     async with db.read() as tx:
         rows = await moderation.list_open_reports(tx, after=from_cursor(cursor, UUID), limit=limit + 1)
     return cut(rows, limit, lambda report: report.id)
+
+
+@door.get("/admin/held-messages", limit="read", roles=["moderator", "admin"])
+async def list_held_messages(
+    actor: Actor, *, db: Database, limit: Limit = 20, cursor: CursorText | None = None
+) -> Page[HeldMessage]:
+    """Messages on hold, those that have been longest first."""
+    at, id_, seq = from_cursor(cursor, tuple[datetime, UUID, int]) or (None, None, None)
+    async with db.read() as tx:
+        rows = await moderation.list_held_messages(tx, after_at=at, after_id=id_, after_seq=seq, limit=limit + 1)
+    return cut(rows, limit, lambda held: (held.held_at, held.conversation_id, held.seq))
 
 
 @door.put(

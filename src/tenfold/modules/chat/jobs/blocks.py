@@ -1,12 +1,15 @@
-"""What follows a block between two people: while there is one, they neither write nor listen to each other."""
+"""What follows a block between two people: while there is one, they neither write nor listen to each other.
+
+Whether there is one is true until the transaction ends, so what is true counts, whichever fact came first.
+"""
 
 from tenfold.modules.chat.actions.membership import withdraw
-from tenfold.modules.chat.queries import conversations
+from tenfold.modules.chat.queries import conversations, members
 from tenfold.modules.chat.rules import direct_id
 from tenfold.modules.chat.telling import PlaceNews, channel_of, end_listening, tell_person
 from tenfold.modules.chat.ties import Ties
 from tenfold.modules.identity import UserBlocked, UserUnblocked
-from tenfold.platform.db import Write
+from tenfold.platform.db import Database, Write
 from tenfold.platform.jobs import after
 from tenfold.platform.realtime import Realtime, presence_channel
 
@@ -14,7 +17,7 @@ from tenfold.platform.realtime import Realtime, presence_channel
 @after(UserBlocked, priority="high")
 async def close_direct(tx: Write, fact: UserBlocked, ties: Ties, *, live: Realtime) -> None:
     """Let a direct conversation across a block take no messages, wait for nobody, and show neither to the other."""
-    if not await _is_blocked(tx, ties, fact):
+    if not (await ties.hold(tx, fact.user_id, fact.other_id)).is_blocked:
         return
     conversation_id = direct_id(fact.user_id, fact.other_id)
     for user_id, other_id in ((fact.user_id, fact.other_id), (fact.other_id, fact.user_id)):
@@ -24,17 +27,24 @@ async def close_direct(tx: Write, fact: UserBlocked, ties: Ties, *, live: Realti
     await conversations.set_blocked(tx, conversation_id=conversation_id, is_blocked=True)
 
 
+@after(UserBlocked)
+async def withdraw_invitations(db: Database, fact: UserBlocked, ties: Ties) -> None:
+    """Take back what somebody blocked has asked the other into, one in each transaction: each holds a conversation."""
+    async with db.read() as tx:
+        if not (await ties.between(tx, fact.user_id, fact.other_id)).is_blocked:
+            return
+        waiting = await conversations.list_my_invitations(tx, user_id=fact.user_id)
+        ids = await members.list_invited_by(tx, ids=waiting, user_id=fact.user_id, inviter_id=fact.other_id)
+    for conversation_id in ids:
+        await db.transact(lambda tx, at=conversation_id: withdraw(tx, at, fact.user_id))
+
+
 @after(UserUnblocked)
 async def reopen_direct(tx: Write, fact: UserUnblocked, ties: Ties) -> None:
     """Let a direct conversation take messages again once nobody blocks the other; both may listen again."""
-    if await _is_blocked(tx, ties, fact):
+    if (await ties.hold(tx, fact.user_id, fact.other_id)).is_blocked:
         return
     conversation_id = direct_id(fact.user_id, fact.other_id)
     if await conversations.set_blocked(tx, conversation_id=conversation_id, is_blocked=False):
         for user_id in (fact.user_id, fact.other_id):
             tell_person(tx, user_id, PlaceNews(conversation_id, "conversation.settled"))
-
-
-async def _is_blocked(tx: Write, ties: Ties, fact: UserBlocked | UserUnblocked) -> bool:
-    """What is true now counts, whichever fact came first: a late one undoes nothing."""
-    return (await ties.between(tx, fact.user_id, fact.other_id)).is_blocked

@@ -1,5 +1,7 @@
 """Statements about conversations: open, look at, hold, change; and the list of somebody's own, ids first."""
 
+from uuid import UUID
+
 from tenfold.modules.chat.queries.fragments import sql
 from tenfold.modules.chat.rows import MyPlace, Position, SeenRow, UnreadRow
 from tenfold.modules.chat.shapes import ConversationRow
@@ -101,6 +103,20 @@ select c.conversation_id, {unread}::bigint as unread, {mentioned} as mentions, m
 
 list_positions = many(
     Position, "select conversation_id, last_change from conversations where conversation_id = any (:ids::uuid[])"
+)
+
+# What waits for somebody's answer.
+list_my_invitations = many(
+    UUID, "select conversation_id from memberships where user_id = :user_id and state = 'invited'"
+)
+
+# Those of these people for whom as many invitations wait as may; some more, when several are sent at one instant.
+list_sought_after = many(
+    UUID,
+    """
+select person.id from unnest(:user_ids::uuid[]) as person(id)
+ where (select count(*) from (select from memberships where user_id = person.id and state = 'invited'
+                               limit :limit) waiting) >= :limit""",
 )
 
 # Invitations take no place: others give them.

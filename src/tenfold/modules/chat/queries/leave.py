@@ -47,7 +47,7 @@ update messages said
        pinned_at = case when mine.is_so then null else said.pinned_at end,
        pinned_by = case when mine.is_so then null else nullif(said.pinned_by, :user_id) end,
        deleted_at = case when mine.is_so then coalesce(said.deleted_at, :now) else said.deleted_at end,
-       reactions = case when not mine.is_so then (
+       reactions = case when not mine.is_so and said.deleted_at is null then (
            select jsonb_object_agg(emoji, times) from (
                select emoji, count(*) as times from reactions other
                 where other.conversation_id = :conversation_id and other.seq = touched.seq and other.user_id <> :user_id
@@ -73,7 +73,7 @@ with named as (
     delete from held_messages where conversation_id = :conversation_id and seq = any (:seqs::bigint[])
 ), reports as (
     delete from message_reports where conversation_id = :conversation_id
-       and (reporter_id = :user_id or seq = any (:seqs::bigint[]))
+       and (:user_id in (reporter_id, sender_id) or seq = any (:seqs::bigint[]))
 )
 delete from reactions where conversation_id = :conversation_id
    and (user_id = :user_id or seq = any (:seqs::bigint[]))""")

@@ -44,7 +44,8 @@ select exists (select from conversations c
                   and not c.is_blocked)""",
 )
 
-# Whoever comes anew has nothing to read yet: their markers stand where the conversation stands.
+# Whoever comes anew has nothing to read yet: their markers stand where the conversation stands. A channel is not held
+# by those who come: who has come meanwhile is neither invited nor brought in once more, and no row is written.
 save_member = run("""
 insert into members (conversation_id, user_id, state, role, inviter_id, since, read_seq, shown_seq, delivered_seq,
                      change_no)
@@ -53,7 +54,9 @@ on conflict (conversation_id, user_id) do update
    set state = excluded.state, role = excluded.role, inviter_id = excluded.inviter_id, since = excluded.since,
        read_seq = greatest(members.read_seq, excluded.read_seq),
        shown_seq = greatest(members.shown_seq, excluded.shown_seq),
-       delivered_seq = greatest(members.delivered_seq, excluded.delivered_seq), change_no = excluded.change_no""")
+       delivered_seq = greatest(members.delivered_seq, excluded.delivered_seq), change_no = excluded.change_no
+ where members.state <> 'joined' or excluded.state in ('left', 'removed')
+    or excluded.state = 'joined' and excluded.change_no > 0""")
 
 insert_invited = run("""
 insert into members (conversation_id, user_id, state, inviter_id, since)
@@ -70,16 +73,21 @@ on conflict (user_id, conversation_id) do update set state = excluded.state""")
 
 delete_membership = run("delete from memberships where user_id = :user_id and conversation_id = :conversation_id")
 
+# To whoever sent a request it is an invitation, since the conversation was opened: that it was declined is not shown.
 list_members = many(
     MemberRow,
     sql("""
-select {member person}
+select person.user_id, shown.state, person.role, person.inviter_id, shown.since, person.shown_seq,
+       person.delivered_seq, person.change_no
   from members person
- where person.conversation_id = :conversation_id and person.state = any (:states::text[])
+  join conversations c on c.conversation_id = person.conversation_id
+  join members mine on mine.conversation_id = c.conversation_id and mine.user_id = :user_id and {reads}
+ cross join lateral (
+    select case when is_declined then 'invited' else person.state end as state,
+           case when is_declined then c.created_at else person.since end as since
+      from (select c.kind = 'direct' and person.state = 'left' as is_declined) request) shown
+ where person.conversation_id = :conversation_id and shown.state = any (:states::text[])
    and (:after::uuid is null or person.user_id > :after)
-   and exists (select from conversations c
-                 join members mine on mine.conversation_id = c.conversation_id
-                where c.conversation_id = :conversation_id and mine.user_id = :user_id and {reads})
  order by person.user_id limit :limit"""),
 )
 
@@ -93,6 +101,21 @@ has_another_owner = one(
     """
 select exists (select from members where conversation_id = :conversation_id and role = 'owner' and state = 'joined'
                   and user_id <> :user_id)""",
+)
+
+count_invited = one(
+    int,
+    """
+select count(*) from (
+    select from members where conversation_id = :conversation_id and state = 'invited' limit :limit) waiting""",
+)
+
+list_invited_by = many(
+    UUID,
+    """
+select conversation_id from members
+ where conversation_id = any (:ids::uuid[]) and user_id = :user_id and state = 'invited' and inviter_id = :inviter_id
+ order by conversation_id""",
 )
 
 mute_place = run("""

@@ -4,7 +4,8 @@ from tenfold.modules.chat.queries.fragments import sql
 from tenfold.modules.chat.shapes import EarlierBody, Message
 from tenfold.platform.db import many, maybe, run
 
-# The archive is asked the same, of its own table.
+# Where the archive has a part in it, both are asked at once: between two statements a message may move from one to the
+# other, and be read twice or not at all.
 _BEFORE = """
 select {message said} from {table} said
  where said.conversation_id = :conversation_id and said.seq < :before and said.seq >= {first}
@@ -23,11 +24,11 @@ def _of(table: str, statement: str) -> str:
 
 
 list_before = many(Message, _of("messages", _BEFORE))
-list_archived_before = many(Message, _of("archived_messages", _BEFORE))
+list_every_before = many(Message, _of("every_message", _BEFORE))
 list_after = many(Message, _of("messages", _AFTER))
-list_archived_after = many(Message, _of("archived_messages", _AFTER))
+list_every_after = many(Message, _of("every_message", _AFTER))
 find_message = maybe(Message, _of("messages", _ONE))
-find_archived = maybe(Message, _of("archived_messages", _ONE))
+find_in_every = maybe(Message, _of("every_message", _ONE))
 
 # For whoever holds the conversation: everything that can change in a message, and the number of the change.
 save_message = run("""

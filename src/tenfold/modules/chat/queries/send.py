@@ -27,9 +27,15 @@ _MARKED = """
            sent_seq = conv.last_seq, last_sent_at = :now, is_marked_unread = false
       from conv where members.conversation_id = conv.conversation_id and members.user_id = conv.user_id"""
 
+# The two of a direct conversation who have to do with it; not one who declined, or who is gone.
+_HEARERS = """(
+        select array_agg(person.user_id) from members person
+         where c.kind = 'direct' and person.conversation_id = c.conversation_id
+           and person.state in ('joined', 'invited'))"""
+
 
 def _filled(text: str, **parts: str) -> str:
-    for name, part in {"allowed": _IS_ALLOWED, "marked": _MARKED, **parts}.items():
+    for name, part in {"allowed": _IS_ALLOWED, "marked": _MARKED, "hearers": _HEARERS, **parts}.items():
         text = text.replace(f"{{{name}}}", part)
     return text
 
@@ -46,7 +52,7 @@ with me as materialized (
       from me
      where c.conversation_id = :conversation_id and {allowed}
        {checks}
-    returning c.conversation_id, me.user_id, c.last_seq, c.last_change, c.kind, c.one_id, c.other_id
+    returning c.conversation_id, me.user_id, c.last_seq, c.last_change, c.kind, {hearers} as hearers
 ), marked as ({marked}
 ), written as (
     insert into messages (conversation_id, seq, sender_id, client_msg_id, body, attachments, created_at, change_no
@@ -54,7 +60,7 @@ with me as materialized (
     select :conversation_id, last_seq, :sender_id, :client_msg_id, :body, :attachments, :now, last_change {values}
       from conv
 ){more}
-select conv.last_seq, conv.last_change, conv.kind, conv.one_id, conv.other_id, me.state from conv, me"""
+select conv.last_seq, conv.last_change, conv.kind, conv.hearers, me.state from conv, me"""
 
 send_plain = maybe(Sent, _filled(_SEND, checks="", columns="", values="", more=""))
 
@@ -82,13 +88,13 @@ with letter as materialized (
     update conversations c
        set last_seq = c.last_seq + 1, last_change = c.last_change + 1, last_message_at = :now
       from place where c.conversation_id = place.conversation_id
-    returning c.last_seq, c.last_change, c.kind, c.one_id, c.other_id, place.*
+    returning c.last_seq, c.last_change, c.kind, {hearers} as hearers, place.*
 ), marked as ({marked}
 ), written as (
     insert into messages (conversation_id, seq, sender_id, client_msg_id, body, attachments, created_at, change_no)
     select conversation_id, last_seq, user_id, client_msg_id, body, attachments::jsonb, :now, last_change from conv
 )
-select last_seq, last_change, kind, one_id, other_id, state, conversation_id, :now::timestamptz as sent_at
+select last_seq, last_change, kind, hearers, state, conversation_id, :now::timestamptz as sent_at
   from conv"""
     ),
 )
@@ -130,10 +136,11 @@ select {message said} from messages said
    and said.client_msg_id = :client_msg_id and said.seq >= {first}"""),
 )
 
+# One that was in the archive, or still is.
 find_sent_before = maybe(
     Message,
     sql("""
-select {message said} from archived_messages said
+select {message said} from every_message said
  where said.conversation_id = :conversation_id and said.seq >= {first}
    and said.seq = (select known.seq from archived_sends known
                     where known.conversation_id = :conversation_id and known.sender_id = :user_id
