@@ -227,7 +227,8 @@ class Topic:
         extra = self.extra
         if extra is None or extra.recent is not None:
             return
-        if not (extra.opening or extra.held or extra.is_mending or extra.heard or extra.goal > self.offset):
+        needed = extra.opening or extra.held or extra.is_mending or extra.heard or extra.behind
+        if not (needed or extra.goal > self.offset):
             self.extra = None
 
     @staticmethod
