@@ -177,9 +177,13 @@ EVERYONE = "everyone"
 """The channel that every connection listens to from its start: for what the whole installation must hear."""
 
 
+USER_CHANNELS = "user:"
+"""How the names of channels begin that belong to one user each."""
+
+
 def user_channel(user_id: UUID | str) -> str:
     """The channel that every connection of a user listens to from its start."""
-    return f"user:{user_id}"
+    return f"{USER_CHANNELS}{user_id}"
 
 
 def presence_channel(user_id: UUID | str) -> str:

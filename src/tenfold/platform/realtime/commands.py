@@ -15,7 +15,7 @@ from msgspec import Raw
 from tenfold.kit.actors import Actor
 from tenfold.kit.ids import new_hex
 from tenfold.kit.refusals import Forbidden, NotFound, NotSignedIn, Refusal, TokenIsExpired
-from tenfold.platform.realtime import EVERYONE, codes, user_channel
+from tenfold.platform.realtime import EVERYONE, USER_CHANNELS, codes, user_channel
 from tenfold.platform.realtime.codes import Disconnect, ErrorReply
 from tenfold.platform.realtime.guests import Arrival
 from tenfold.platform.realtime.lobby import Authenticated, Permit
@@ -324,7 +324,7 @@ def _seconds_left(session: "Session", deadline: float | None) -> int:
 
 async def _join(session: "Session", channel: str, asked: SubscribeRequest | None) -> Joined:
     since = StreamPosition(offset=asked.offset, epoch=asked.epoch) if asked is not None and asked.recover else None
-    found = None if channel == EVERYONE or channel.startswith("user:") else session.lobby.kinds.find(channel)
+    found = None if channel == EVERYONE or channel.startswith(USER_CHANNELS) else session.lobby.kinds.find(channel)
     welcome: Callable[[], Awaitable[object]] | None = None
     if found is not None and found.kind.welcome is not None:
         welcome = functools.partial(found.kind.welcome, actor=session.actor, **found.values)

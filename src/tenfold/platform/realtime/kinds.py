@@ -7,7 +7,7 @@ import structlog
 
 from tenfold.kit.actors import Actor
 from tenfold.kit.refusals import Forbidden, NotFound, NotSignedIn, Refusal
-from tenfold.platform.realtime import EVERYONE, Channel, codes, user_channel
+from tenfold.platform.realtime import EVERYONE, USER_CHANNELS, Channel, codes, user_channel
 from tenfold.platform.realtime.codes import ErrorReply
 from tenfold.platform.realtime.topics import Source
 
@@ -29,7 +29,7 @@ class Kinds:
         self._channels = tuple(channels)
         self._found: dict[str, Found] = {}
         for kind in self._channels:
-            if kind.pattern.startswith("user:") or kind.pattern == EVERYONE:
+            if kind.pattern.startswith(USER_CHANNELS) or kind.pattern == EVERYONE:
                 raise ValueError(f"{kind.pattern}: this channel is subscribed by the server alone")
 
     def find(self, channel: str) -> Found | None:
@@ -52,7 +52,7 @@ class Kinds:
 
     def source_of(self, channel: str) -> Source | None:
         """Where a channel's publications come from, if it is durable."""
-        if channel.startswith("user:"):
+        if channel.startswith(USER_CHANNELS):
             return None
         found = self.find(channel)
         if found is None or not found.kind.is_durable:
@@ -62,7 +62,7 @@ class Kinds:
 
     def has_presence(self, channel: str) -> bool:
         """Whether it is written down who listens to a channel."""
-        if channel.startswith("user:"):
+        if channel.startswith(USER_CHANNELS):
             return True
         found = self.find(channel)
         return found is not None and found.kind.presence
@@ -72,7 +72,7 @@ class Kinds:
 
         What one may not see and what does not exist are refused alike, so that nothing can be found out by asking.
         """
-        if channel.startswith("user:") or channel == EVERYONE:
+        if channel.startswith(USER_CHANNELS) or channel == EVERYONE:
             return None if channel in (EVERYONE, user_channel(actor.id)) else codes.PERMISSION_DENIED
         found = self.find(channel)
         if found is None:

@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from tenfold.kit.refusals import Unavailable
-from tenfold.platform.realtime import EVERYONE, codes, user_channel
+from tenfold.platform.realtime import EVERYONE, USER_CHANNELS, codes, user_channel
 from tenfold.platform.realtime.errand import Errand
 from tenfold.platform.realtime.guests import Signal
 from tenfold.platform.realtime.topics import Listener, Topic
@@ -58,7 +58,7 @@ class Rights:
     def ask_all(self) -> None:
         """A word that somebody lost a right may have been lost as well: ask for every subscription."""
         for topic in list(self._hub.topics.values()):
-            if topic.name != EVERYONE and not topic.name.startswith("user:"):
+            if topic.name != EVERYONE and not topic.name.startswith(USER_CHANNELS):
                 self._doubt(topic, None)
 
     def _disconnect(self, session_ids: Sequence[UUID], user_ids: Sequence[UUID]) -> None:

@@ -15,7 +15,7 @@ import structlog
 from msgspec import Raw
 
 from tenfold.platform.bus.listeners import stop
-from tenfold.platform.realtime import presence_channel, user_channel
+from tenfold.platform.realtime import USER_CHANNELS, presence_channel, user_channel
 from tenfold.platform.realtime.errand import AWAY
 from tenfold.platform.realtime.presence import RENEW_EVERY, Attendance, Presence, Present
 from tenfold.platform.realtime.protocol import ClientInfo, Membership, Push
@@ -159,7 +159,7 @@ class Roll:
 
     def _note(self, topic: Topic, listener: Listener, *, is_here: bool) -> None:
         actor, channel = listener.actor, topic.name
-        is_own = channel.startswith("user:")
+        is_own = channel.startswith(USER_CHANNELS)
         kind = None if is_own else self._hub.kinds.find(channel)
         if actor is None or not (is_own or (kind is not None and (kind.kind.presence or kind.kind.join_leave))):
             return
@@ -168,7 +168,7 @@ class Roll:
             (self._left if is_here else self._came).pop(key, None)
             (self._came if is_here else self._left)[key] = self._entry(listener, actor.id, actor.session_id)
         if is_own and len(topic) == (1 if is_here else 0):
-            self._changed[channel.removeprefix("user:")] = is_here
+            self._changed[channel.removeprefix(USER_CHANNELS)] = is_here
         if kind is not None and kind.kind.join_leave:
             membership = Membership(info=ClientInfo(user=str(actor.id), client=listener.id))
             self._joins.setdefault(channel, []).append(Push(join=membership) if is_here else Push(leave=membership))
@@ -215,8 +215,8 @@ class Roll:
 
     async def _sweep(self) -> None:
         for channel in await self._presence.sweep():
-            if channel.startswith("user:"):
-                self._changed.setdefault(channel.removeprefix("user:"), False)
+            if channel.startswith(USER_CHANNELS):
+                self._changed.setdefault(channel.removeprefix(USER_CHANNELS), False)
 
     async def _tell(self) -> None:
         """Say who came, and who went and is nowhere else: of a user with two devices, one may have gone."""
