@@ -5,11 +5,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 from uuid import UUID
 
 import httpx2
 import msgspec
+import pytest
 
 from tenfold.assembly import MODULES, House
 from tenfold.kit.actors import Actor
@@ -195,7 +195,8 @@ async def worlds(
     """
     chosen = load(None, {**SETTINGS, "data": str(folder / "data"), **(settings or {})}, environ={})
     clock, mailer = SetClock(), MemoryMailer()
-    with patch.object(company, "LASTS", 0.0):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(company, "LASTS", 0.0)
         house = House(
             chosen, address.dsn, address.options, modules=[*MODULES, *extra], clock=clock, mailer=mailer, alone=alone
         )
