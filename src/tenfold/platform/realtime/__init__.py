@@ -2,6 +2,12 @@
 
 A publication is remembered for a while on channels that somebody listened to lately, so a client that lost its
 connection recovers what it missed, completely, or is told that it did not (`recovered: false`) and reloads.
+
+The way of a message: `broker` (engines `memory`, `relay`, `redis`) → `hub`, which has the `topics` that are heard →
+`session`, which speaks the `protocol` → a wire: `websocket`, `sse`, or the `gateway`. The way of a client: `admission`
+→ `lobby` → `session` → `commands`, whose `kinds` say who may listen to what. What was missed is found by `checking` and
+read by `mending`; what could not be told is in `debts`; who lost a right, in `rights`; who is there, in `roll` and
+`presence`.
 """
 
 import functools
