@@ -196,7 +196,7 @@ async def worlds(
     chosen = load(None, {**SETTINGS, "data": str(folder / "data"), **(settings or {})}, environ={})
     clock, mailer = SetClock(), MemoryMailer()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(company, "LASTS", 0.0)
+        patch.setattr(company, "ANSWERED", 0.0)
         house = House(
             chosen, address.dsn, address.options, modules=[*MODULES, *extra], clock=clock, mailer=mailer, alone=alone
         )

@@ -263,7 +263,8 @@ async def test_a_long_page_costs_as_many_statements_as_a_short_one(crowd: Crowd)
     costs = {}
     for door in LISTS:
         done(await crowd.ask(door))
-        costs[door.name] = [await statements_for(crowd, door, limit) for limit in (1, 20)]
+        # The least of two: what the house writes by its clock may fall into one.
+        costs[door.name] = [min([await statements_for(crowd, door, limit) for _ in "12"]) for limit in (1, 20)]
 
     assert {name: cost for name, cost in costs.items() if cost[0] != cost[1] or cost[1] > 2} == {}
 

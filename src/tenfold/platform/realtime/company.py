@@ -13,6 +13,9 @@ from tenfold.platform.realtime.presence import KEPT_AFTER, LEASE
 LASTS = (1 + KEPT_AFTER) * LEASE.total_seconds()
 """Seconds after which somebody who said nothing is gone, here as in presence: every process says that it is there."""
 
+ANSWERED = 3.0
+"""Seconds after the start in which whoever is there has answered: each asks a newcomer at once for what it has."""
+
 
 class Company:
     """In doubt there is company: after the start, and whenever somebody was heard or may not have been."""
@@ -20,7 +23,7 @@ class Company:
     def __init__(self, *, is_certain: bool = True, monotonic: Callable[[], float] = time.monotonic) -> None:
         """`is_certain` says that there is always some."""
         self._now = monotonic
-        self._until = math.inf if is_certain else monotonic() + LASTS
+        self._until = math.inf if is_certain else monotonic() + ANSWERED
         self._returned: list[Callable[[], Awaitable[None]]] = []
 
     @property
