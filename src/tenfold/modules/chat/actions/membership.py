@@ -54,9 +54,9 @@ async def join(tx: Write, actor: Actor, conversation_id: UUID, *, policy: ChatPo
     here, me, role = await _come(tx, conversation_id, actor.id)
     if me is not None and me.state == "joined":
         return
-    await must_have_room(tx, actor.id, policy)
     if (me is None or me.state != "invited") and (here.access != "open" or (me is not None and me.state == "removed")):
         raise ConversationNotFound
+    await must_have_room(tx, actor.id, policy)
     if here.kind == "group" and (here.member_count or 0) >= policy.group_cap:
         raise ConversationIsFull(limit=policy.group_cap)
     await settle(tx, here, me, _as(me, tx, actor.id, state="joined", role=role))

@@ -22,6 +22,8 @@ async def report_message(tx: Write, actor: Actor, conversation_id: UUID, seq: in
     `ConversationNotFound`, `MessageNotFound`.
     """
     named = {"conversation_id": conversation_id, "seq": seq}
+    # Held, so that no words are kept that are being erased meanwhile.
+    await conversations.hold_conversation(tx, conversation_id=conversation_id)
     message = await moderation.find_seen_message(tx, **named, user_id=actor.id)
     if message is None:
         await must_read(tx, actor, conversation_id)

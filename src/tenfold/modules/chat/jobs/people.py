@@ -25,9 +25,11 @@ async def end_listening(tx: Write, fact: MemberLeft, *, live: Realtime) -> None:
 async def part_from_group(tx: Write, fact: MemberLeft, policy: ChatPolicy, *, live: Realtime) -> None:
     """Have who is gone and who stays hear of each other's presence only if they know each other otherwise."""
     here = await conversations.find_conversation(tx, conversation_id=fact.conversation_id)
-    if here is None or here.kind != "group" or (here.member_count or 0) > policy.acquainted_in:
+    # It may have been a little larger for a moment, and what follows that not have looked yet.
+    most = 2 * policy.acquainted_in
+    if here is None or here.kind != "group" or (here.member_count or 0) > most:
         return
-    peers = await members.list_member_ids(tx, conversation_id=here.id, limit=policy.acquainted_in)
+    peers = await members.list_member_ids(tx, conversation_id=here.id, limit=most)
     await live.review([fact.user_id], [presence_channel(user_id) for user_id in peers])
     await live.review(peers, [presence_channel(fact.user_id)])
 

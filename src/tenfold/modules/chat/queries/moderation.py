@@ -44,7 +44,7 @@ values (:conversation_id, :seq, :reporter_id, :report_id, :reason, :comment, :no
        set report_id = excluded.report_id, reason = excluded.reason, comment = excluded.comment,
            created_at = excluded.created_at, sender_id = excluded.sender_id, body = excluded.body,
            attachments = excluded.attachments, settled_at = null, settler_id = null, outcome = null
-     where report.settled_at is not null and report.body is distinct from excluded.body""")
+     where report.settled_at is not null and coalesce(report.body, excluded.body) is distinct from excluded.body""")
 
 list_open_reports = many(
     Report,
