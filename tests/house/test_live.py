@@ -16,7 +16,8 @@ from tenfold.assembly import House
 from tenfold.platform.db.embedded import Address
 from tenfold.platform.http.server import bind, serving
 from tests.house.lively import done
-from tests.platform.realtime_house import Diary, until
+from tests.platform.realtime_house import Diary
+from tests.waiting import until
 from tests.world import Person, World, settings_of, worlds
 
 SOON = 1.0

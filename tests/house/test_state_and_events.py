@@ -10,7 +10,8 @@ import pytest
 
 from tests.house.lively import PASSWORD, address, done, ref
 from tests.house.test_live import listening
-from tests.platform.realtime_house import Diary, until
+from tests.platform.realtime_house import Diary
+from tests.waiting import until
 from tests.world import Person, World
 
 DEEDS = 40

@@ -3,7 +3,6 @@
 An engine is a context manager that gives an `Installation`; add one to `ENGINES` and every promise is asked of it.
 """
 
-import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -127,10 +126,3 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], AbstractAsyncContextManager
     "redis": redis,
     "redis cluster": functools.partial(redis, fixture="redis_cluster"),
 }
-
-
-async def until(condition: Callable[[], object], timeout: float = 5.0) -> None:
-    """Wait for something to come true."""
-    async with asyncio.timeout(timeout):
-        while not condition():
-            await asyncio.sleep(0.002)

@@ -28,6 +28,7 @@ from tenfold.platform.realtime.admission import Admission, AdmissionRules
 from tenfold.platform.realtime.gateway import Gateway, GatewayRules
 from tenfold.platform.realtime.websocket import RealtimeEndpoint
 from tests.platform.realtime_world import RealtimeWorld, everybody
+from tests.waiting import until
 
 
 @dataclass
@@ -116,13 +117,6 @@ async def house(
     world = world or RealtimeWorld(may_listen=everybody)
     async with TRANSPORTS[transport](world, Admission(AdmissionRules(**(admission or {}))), **options) as at:
         yield at
-
-
-async def until(condition: Callable[[], object], timeout: float = 10.0) -> None:
-    """Wait for something to come true."""
-    async with asyncio.timeout(timeout):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 class Notes:

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from tenfold.platform.realtime.protocol import StreamPosition, encode_data
-from tests.platform.realtime_engines import ENGINES, SIZE, Installation, until
+from tests.platform.realtime_engines import ENGINES, SIZE, Installation
+from tests.waiting import until
 
 
 @pytest.fixture(params=list(ENGINES))

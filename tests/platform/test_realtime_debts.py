@@ -1,7 +1,7 @@
 """What a process could not tell the others while the broker took nothing: told as soon as it does, without a gap."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
@@ -16,6 +16,7 @@ from tenfold.platform.realtime.memory import MemoryPresence
 from tenfold.platform.realtime.protocol import StreamPosition
 from tests.platform.realtime_faults import ShakyBroker
 from tests.platform.realtime_world import Ear, person
+from tests.waiting import until
 
 ROOM = UUID(int=1)
 CHANNEL = f"room:{ROOM}"
@@ -24,12 +25,6 @@ CHANNEL = f"room:{ROOM}"
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(errand, "AGAIN", 0.02)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 class Membership:

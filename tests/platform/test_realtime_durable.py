@@ -16,10 +16,10 @@ from tenfold.platform.realtime.hub import DURABLE_EPOCH, Hub
 from tenfold.platform.realtime.kinds import Kinds
 from tenfold.platform.realtime.memory import MemoryBroker, MemoryPresence
 from tenfold.platform.realtime.protocol import StreamPosition
-from tests.platform.realtime_engines import until
 from tests.platform.realtime_faults import Ledger, ShakyBroker
 from tests.platform.realtime_readers import Reader, Steps, play
 from tests.platform.realtime_world import Ear, person
+from tests.waiting import until
 
 ROOM = UUID(int=1)
 LEDGER = f"ledger:{ROOM}"

@@ -15,8 +15,8 @@ from tenfold.platform.realtime.lobby import Permit
 from tenfold.platform.realtime.memory import MemoryBroker
 from tenfold.platform.realtime.protocol import SubscribeResult
 from tenfold.platform.realtime.relay import RelayedBroker
-from tests.platform.realtime_engines import until
 from tests.platform.realtime_world import RealtimeWorld, connected, person, say, subscribed
+from tests.waiting import until
 
 ROOM = UUID(int=1)
 CHANNEL = f"room:{ROOM}"

@@ -17,8 +17,9 @@ from tenfold.platform.realtime.gateway import AWAY, Gateway
 from tenfold.platform.realtime.gateway.server import _Protocol
 from tenfold.platform.realtime.protocol import decode_replies
 from tests.platform import realtime_house
-from tests.platform.realtime_house import House, bare, closing_code, house, until
+from tests.platform.realtime_house import House, bare, closing_code, house
 from tests.platform.realtime_world import person
+from tests.waiting import until
 
 HANDSHAKE = (
     b"GET /connection/websocket HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"

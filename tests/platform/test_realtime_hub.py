@@ -1,7 +1,6 @@
 """The hub of a process: several over one broker, what happens without it, presence, and what is for everyone."""
 
 import asyncio
-from collections.abc import Callable
 from uuid import UUID
 
 import pytest
@@ -28,12 +27,6 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def turns(count: int = 30) -> None:
     for _ in range(count):
         await asyncio.sleep(0)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def pushes(wire: RecordingWire) -> list[Push]:

@@ -1,7 +1,7 @@
 """The roll of a hub: who is written into presence, when they are taken out, and who is told of it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -15,14 +15,9 @@ from tenfold.platform.realtime import Channel, codes, presence_channel, user_cha
 from tenfold.platform.realtime.memory import MemoryBroker, MemoryPresence
 from tenfold.platform.realtime.presence import Present
 from tests.platform.realtime_world import Ear, RealtimeWorld, connected, everybody, person, say
+from tests.waiting import until
 
 CHANNEL = f"room:{UUID(int=1)}"
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def room(**more: Any) -> Channel:

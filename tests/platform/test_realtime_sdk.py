@@ -12,8 +12,9 @@ from centrifuge import (
 from tenfold.kit.actors import Actor
 from tenfold.kit.ids import new_id
 from tenfold.platform.realtime import user_channel
-from tests.platform.realtime_house import RoomNotes, house, sdk, until
+from tests.platform.realtime_house import RoomNotes, house, sdk
 from tests.platform.realtime_world import RealtimeWorld, person
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("transport")
 

@@ -16,8 +16,8 @@ from tenfold.platform.realtime.admission import Admission, AdmissionRules
 from tenfold.platform.realtime.lobby import SessionRules
 from tests.platform.event_source import stand
 from tests.platform.realtime_faults import Ledger
-from tests.platform.realtime_house import until
 from tests.platform.realtime_world import RealtimeWorld, everybody, person
+from tests.waiting import until
 
 
 def room() -> str:

@@ -18,8 +18,9 @@ from tenfold.platform.limits.address import networks
 from tenfold.platform.realtime import user_channel
 from tenfold.platform.realtime.lobby import SessionRules
 from tenfold.platform.realtime.protocol import decode_replies
-from tests.platform.realtime_house import bare, closing_code, house, sdk, until
+from tests.platform.realtime_house import bare, closing_code, house, sdk
 from tests.platform.realtime_world import RealtimeWorld, metric, person
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("transport")
 UMLAUTS = '{"id":1,"connect":{"name":"' + "ä" * 40_000 + '"}}'

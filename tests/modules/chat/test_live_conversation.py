@@ -12,7 +12,7 @@ from centrifuge import Client, SubscriptionEventHandler
 from tests.house.lively import done
 from tests.house.test_live import Wire, listening, wired
 from tests.modules.chat.talking import at, direct, group, history, id_of, say
-from tests.platform.realtime_house import until
+from tests.waiting import until
 from tests.world import Person, World
 
 SOON = 1.0

@@ -13,8 +13,8 @@ from tenfold.platform.realtime.protocol import StreamPosition
 from tests.house.test_live import listening
 from tests.modules.chat.rooms import befriended, done, group_of, opened, say
 from tests.modules.chat.test_live_conversation import Screen, showing
-from tests.platform.realtime_house import until
 from tests.platform.realtime_world import Ear
+from tests.waiting import until
 from tests.world import World, worlds
 
 

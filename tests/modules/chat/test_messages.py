@@ -8,7 +8,7 @@ from tenfold.platform.observe import metrics
 from tests.house.lively import done
 from tests.house.test_live import listening
 from tests.modules.chat.talking import at, direct, group, history, say, seen, texts, unread
-from tests.platform.realtime_house import until
+from tests.waiting import until
 from tests.world import World
 
 

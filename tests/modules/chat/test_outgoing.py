@@ -19,7 +19,7 @@ from tenfold.modules.chat.shapes import NIL, Attachment, Message, MessageDraft
 from tenfold.platform.db import Unfit
 from tenfold.platform.db.embedded import Address
 from tests.modules.chat.processes import WAITING, Process, answers, running
-from tests.platform.realtime_house import until
+from tests.waiting import until
 
 MORE_THAN_ONE_STATEMENT_TAKES = 70
 # Nothing is written until the transaction that says this has ended.
