@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
 from msgspec import Raw
@@ -12,9 +12,11 @@ from tenfold.kit.actors import Actor
 from tenfold.kit.refusals import Unavailable
 from tenfold.platform.realtime import Channel, Replayed
 from tenfold.platform.realtime.broker import History, Receiver
-from tenfold.platform.realtime.memory import MemoryBroker
+from tenfold.platform.realtime.hub import Hub
+from tenfold.platform.realtime.memory import MemoryBroker, MemoryPresence
 from tenfold.platform.realtime.protocol import StreamPosition
-from tests.platform.realtime_world import everybody
+from tenfold.platform.realtime.topics import Joined
+from tests.platform.realtime_world import Ear, everybody
 
 
 class Line:
@@ -90,6 +92,29 @@ class ShakyBroker(MemoryBroker):
         await asyncio.sleep(0)
         if self.is_away:
             raise Unavailable
+
+
+class Sides(NamedTuple):
+    """Two processes on one broker, with somebody in each who listens to a channel, and where that began."""
+
+    here: Hub
+    there: Hub
+    near: Ear
+    far: Ear
+    began: StreamPosition
+
+    async def comes_back(self, channel: str) -> Joined:
+        """Who was there at the beginning, after they were away."""
+        return await self.there.join(Ear(), channel, self.began)
+
+
+async def sides(broker: ShakyBroker, channel: str) -> Sides:
+    """Both processes, and their listeners."""
+    here, there = Hub(broker, MemoryPresence()), Hub(broker, MemoryPresence())
+    near, far = Ear(), Ear()
+    joined = await here.join(near, channel)
+    await there.join(far, channel)
+    return Sides(here, there, near, far, StreamPosition(offset=joined.offset, epoch=joined.epoch))
 
 
 @dataclass

@@ -13,8 +13,7 @@ from tenfold.platform.realtime.broker import Unreached
 from tenfold.platform.realtime.hub import Hub
 from tenfold.platform.realtime.kinds import Kinds
 from tenfold.platform.realtime.memory import MemoryPresence
-from tenfold.platform.realtime.protocol import StreamPosition
-from tests.platform.realtime_faults import ShakyBroker
+from tests.platform.realtime_faults import ShakyBroker, sides
 from tests.platform.realtime_world import Ear, person
 from tests.waiting import until
 
@@ -63,20 +62,16 @@ class Membership:
 async def test_what_the_broker_refused_begins_anew_though_nobody_tells_of_a_gap() -> None:
     """A server that is full, or takes no writes, keeps its connections: nothing is heard of its recovery."""
     broker = ShakyBroker()
-    here, there = Hub(broker, MemoryPresence()), Hub(broker, MemoryPresence())
-    near, far = Ear(), Ear()
-    began = await here.join(near, CHANNEL)
-    await there.join(far, CHANNEL)
+    two = await sides(broker, CHANNEL)
 
     broker.is_away = True
-    await here.publish([CHANNEL], "alone")
+    await two.here.publish([CHANNEL], "alone")
     await asyncio.sleep(0.05)
     broker.is_away = False
-    await until(lambda: near.lost and far.lost)
+    await until(lambda: two.near.lost and two.far.lost)
 
-    assert (near.lost, far.lost) == ([CHANNEL], [CHANNEL])
-    back = await there.join(Ear(), CHANNEL, StreamPosition(offset=began.offset, epoch=began.epoch))
-    assert not back.recovered
+    assert (two.near.lost, two.far.lost) == ([CHANNEL], [CHANNEL])
+    assert not (await two.comes_back(CHANNEL)).recovered
 
 
 async def test_a_broker_that_goes_again_right_after_a_gap_is_waited_for() -> None:
@@ -99,19 +94,15 @@ async def test_a_broker_that_goes_again_right_after_a_gap_is_waited_for() -> Non
 async def test_a_process_that_ends_pays_first() -> None:
     """It alone knows what the others lack. Is the broker still away, it does not wait for long."""
     broker = ShakyBroker()
-    here, there = Hub(broker, MemoryPresence()), Hub(broker, MemoryPresence())
-    far = Ear()
-    await there.join(far, CHANNEL)
-    began = await here.join(Ear(), CHANNEL)
+    two = await sides(broker, CHANNEL)
     broker.is_away = True
-    await here.publish([CHANNEL], "alone")
+    await two.here.publish([CHANNEL], "alone")
     broker.is_away = False
 
-    await here.debts.close()
+    await two.here.debts.close()
 
-    await until(lambda: far.lost)
-    back = await there.join(Ear(), CHANNEL, StreamPosition(offset=began.offset, epoch=began.epoch))
-    assert not back.recovered
+    await until(lambda: two.far.lost)
+    assert not (await two.comes_back(CHANNEL)).recovered
 
 
 async def test_only_what_is_still_owed_is_tried_again() -> None:
@@ -165,6 +156,23 @@ async def test_a_lost_right_is_told_late_to_whoever_did_not_hear_of_it() -> None
     await until(lambda: gone.expelled == [CHANNEL])
     await until(lambda: rights.asked == 2)
     assert (back.expelled, other.expelled) == ([], [])
+
+
+async def test_a_lost_right_is_owed_although_who_said_it_was_stopped() -> None:
+    """A worker that is cancelled between its commit and its word has done it here, and nobody else knows."""
+    broker, rights = ShakyBroker(), Membership()
+    here, there = rights.hub(broker), rights.hub(broker)
+    gone = await rights.listen(there)
+    assert gone.actor is not None
+    rights.members.discard(gone.actor.id)
+
+    telling = asyncio.create_task(here.unsubscribe(gone.actor.id, CHANNEL))
+    await asyncio.sleep(0)
+    telling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await telling
+
+    await until(lambda: gone.expelled == [CHANNEL])
 
 
 async def test_an_ended_session_is_told_late_as_well() -> None:

@@ -12,7 +12,7 @@ from tenfold.platform.realtime.hub import Hub
 from tenfold.platform.realtime.kinds import Kinds
 from tenfold.platform.realtime.memory import MemoryBroker, MemoryPresence
 from tenfold.platform.realtime.protocol import Push, StreamPosition, decode_replies
-from tests.platform.realtime_faults import Ledger, ShakyBroker
+from tests.platform.realtime_faults import Ledger, ShakyBroker, sides
 from tests.platform.realtime_world import Ear, RealtimeWorld, RecordingWire, connected, person, say
 
 ROOM = UUID(int=1)
@@ -105,25 +105,21 @@ async def test_who_is_removed_while_they_subscribe_does_not_get_in() -> None:
 async def test_without_the_broker_those_here_hear_and_later_are_told_that_others_did_not() -> None:
     """Live connections stay. What was published alone is in no stream, so positions from before fit no more."""
     broker = ShakyBroker()
-    here, there = Hub(broker, MemoryPresence()), Hub(broker, MemoryPresence())
-    near, far = Ear(), Ear()
-    began = await here.join(near, CHANNEL)
-    await there.join(far, CHANNEL)
+    two = await sides(broker, CHANNEL)
 
     broker.is_away = True
-    await here.publish([CHANNEL], "alone")
-    await here.publish_ephemeral([CHANNEL], "typing")
-    assert near.heard() == [(0, "alone"), (0, "typing")]
-    assert (near.lost, far.frames) == ([], [])
+    await two.here.publish([CHANNEL], "alone")
+    await two.here.publish_ephemeral([CHANNEL], "typing")
+    assert two.near.heard() == [(0, "alone"), (0, "typing")]
+    assert (two.near.lost, two.far.frames) == ([], [])
 
     broker.is_away = False
-    here.gap()
+    two.here.gap()
     await turns()
-    there.gap()
+    two.there.gap()
     await turns()
-    assert (near.lost, far.lost) == ([CHANNEL], [CHANNEL])
-    back = await there.join(Ear(), CHANNEL, StreamPosition(offset=began.offset, epoch=began.epoch))
-    assert not back.recovered
+    assert (two.near.lost, two.far.lost) == ([CHANNEL], [CHANNEL])
+    assert not (await two.comes_back(CHANNEL)).recovered
 
 
 async def test_who_comes_while_the_broker_is_away_is_told_to_reload_when_it_is_back() -> None:

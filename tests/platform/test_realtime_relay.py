@@ -20,30 +20,52 @@ from tenfold.platform.realtime.protocol import Publication, SubscribeResult
 from tenfold.platform.realtime.relay import RelayedBroker
 from tenfold.platform.realtime.relay_presence import RelayedPresence
 from tests.platform.realtime_world import RealtimeWorld, RecordingWire, Stopwatch, person, say
+from tests.waiting import until
 
 
 class Line(MemoryBus):
-    """The bus between the processes of a test, which can be torn."""
+    """The bus between the processes of a test, which can be torn, also only for what has a certain field.
+
+    When it is slow, what is sent leaves some turns of the event loop later. When it is deaf, it takes and drops it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.is_torn = False
-        self.sizes: list[int] = []
+        self.is_slow = False
+        self.torn_for = ""
+        self.deaf_to = ""
+        self.sent: list[dict[str, Any]] = []
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(msgspec.json.encode(payload)) for payload in self.sent]
 
     async def send(self, topic: str, payload: object) -> None:
-        if self.is_torn:
+        assert isinstance(payload, dict)
+        if self.is_torn or self.torn_for in payload:
             raise Unavailable
-        self.sizes.append(len(msgspec.json.encode(payload)))
-        await super().send(topic, payload)
+        self.sent.append(payload)
+        if self.is_slow:
+            await self.settle()
+        if self.deaf_to not in payload:
+            await super().send(topic, payload)
 
     async def settle(self) -> None:
         """Wait until all that was sent has been heard."""
         for _ in range(20):
             await asyncio.sleep(0)
 
-    async def tell_of_gap(self) -> None:
-        """As when its connection was lost and is back."""
+    @property
+    def ends(self) -> int:
+        """How many have asked to hear of gaps."""
+        return len(self._gaps)
+
+    async def tell_of_gap(self, ends: int | None = None) -> None:
+        """As when the connection of all, or of the first so many who asked to hear of it, was lost and is back."""
+        everybody, self._gaps = self._gaps, self._gaps[:ends]
         await self._tell_of_gap()
+        self._gaps = everybody
 
 
 class Process:
@@ -178,6 +200,27 @@ async def test_after_a_loss_on_the_bus_nobody_believes_to_be_complete(line: Line
     await worker.live.publish([user_channel(ana.id)], "live")
     await line.settle()
     assert [bytes(publication.data) for publication in publications(wire)] == [b'"live"']
+
+
+@pytest.mark.parametrize("said", ["a publication", "a lost right"])
+async def test_what_could_not_be_told_is_made_good_although_nothing_else_is_said(line: Line, said: str) -> None:
+    """A listener elsewhere would else believe to be complete, or be there without a right, until something comes."""
+    ana = person()
+    worker, web = Process(line), Process(line)
+    wire, _ = await web.connect(ana)
+
+    line.is_torn = True
+    if said == "a publication":
+        await worker.live.publish([user_channel(ana.id)], "lost")
+    else:
+        await worker.live.disconnect(user_ids=[ana.id])
+    await line.settle()
+    assert wire.closed is None
+    line.is_torn = False
+
+    await until(lambda: wire.closed is not None)
+    assert wire.closed == (codes.INSUFFICIENT_STATE if said == "a publication" else codes.FORCE_DISCONNECT)
+    await worker.live.close()
 
 
 async def test_every_channel_may_have_a_listener_elsewhere(line: Line) -> None:

@@ -9,10 +9,14 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 
+import structlog
+
 from tenfold.platform.realtime.broker import Broker, Unreached
 from tenfold.platform.realtime.errand import AWAY, Errand
 from tenfold.platform.realtime.guests import Review, Signal
 from tenfold.platform.realtime.protocol import encode_data
+
+log = structlog.get_logger(__name__)
 
 MOST_STREAMS = 10_000
 MOST_SIGNALS = 1000
@@ -39,6 +43,7 @@ class Debts:
 
     def owe_signal(self, signal: Signal) -> None:
         """This one was not heard. Of too many, it is only said that there were some."""
+        log.warning("realtime.signal_not_sent")
         self._queue([_late(signal)])
         self._telling.do_soon()
 

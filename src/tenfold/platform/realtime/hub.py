@@ -394,6 +394,7 @@ class Hub(Realtime):
     async def _send(self, signal: Signal) -> None:
         try:
             await self.broker.signal(encode_data(signal))
-        except AWAY as error:
-            log.warning("realtime.signal_not_sent", error=str(error))
+        except BaseException as error:
             self.debts.owe_signal(signal)
+            if not isinstance(error, AWAY):
+                raise

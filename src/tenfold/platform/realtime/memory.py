@@ -186,6 +186,10 @@ class MemoryPresence(Presence):
         """The entries of a node, by channel."""
         return [(channel, entry) for channel in self._entries for entry in self._all(channel) if entry.node == node]
 
+    def has(self, channel: str, client: str) -> bool:
+        """Whether a client listens to a channel."""
+        return any(entry.client == client for entry in self._all(channel))
+
     def drop(self, node: str, moment: float | None = None) -> list[str]:
         """Remove the entries of a node; its users were active until this moment (now). The channels they were in."""
         unwanted = self.entries_of(node)

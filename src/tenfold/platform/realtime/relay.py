@@ -9,29 +9,27 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-import structlog
 from msgspec import Raw
 
 from tenfold.kit.ids import new_id
 from tenfold.kit.refusals import Unavailable
 from tenfold.platform.bus import Bus
 from tenfold.platform.realtime.company import Company
+from tenfold.platform.realtime.errand import Errand
 from tenfold.platform.realtime.memory import MemoryBroker
+from tenfold.platform.realtime.outlet import Message, Outlet
 from tenfold.platform.realtime.protocol import encode_data
 
 TOPIC = "realtime"
 NAMES_PER_SIGNAL = 128
 """A bus carries little in one signal at ease (Postgres: 8000 bytes), and a channel's name takes about 45 of them."""
 
-log = structlog.get_logger(__name__)
 
-
-class _Relayed(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one process tells the others. `missed` says that something before it was lost; `said` is a hub's signal."""
+class _Relayed(Message, frozen=True, omit_defaults=True, kw_only=True):
+    """What one process tells the others; `said` is a hub's signal."""
 
     origin: str
-    missed: bool = False
-    channels: list[str] = []
+    channels: list[str] = msgspec.field(default_factory=list)
     offset: int | None = None
     data: Any = None
     said: Any = None
@@ -41,24 +39,31 @@ class RelayedBroker(MemoryBroker):
     """Does every deed in this process and in all others; what it says itself it does not hear again.
 
     The bus delivers at most once. When something may have been lost, all streams begin anew and their listeners come
-    back and reload, so that nobody believes to be complete who is not.
+    back and reload, so that nobody believes to be complete who is not. They are told of it as soon as the bus takes
+    anything, not with the next publication: by then many may listen who missed nothing.
     """
 
     def __init__(self, bus: Bus, company: Company | None = None, **memory: Any) -> None:
         """Listens to the bus, so build it before the bus is opened. Publications are relayed while there is company."""
         super().__init__(**memory)
         self._bus = bus
+        self._outlet = Outlet(bus, TOPIC)
+        self._confessing = Errand(self._confess)
         self._company = company or Company()
         self._origin = new_id().hex
-        self._has_missed = False
         bus.listen(TOPIC, self._hear)
         bus.on_gap(self._start_over)
-        self._company.on_return(self._say_what_was_missed)
+        self._company.on_return(self._welcome)
 
     async def open(self) -> None:
         """Take a name and an epoch of one's own: what was built before a fork is another in each process."""
         self._origin = new_id().hex
         self.streams.clear()
+
+    async def close(self) -> None:
+        """Deliver nothing more, and tell nobody."""
+        await self._confessing.close()
+        await super().close()
 
     async def publish(self, channels: Sequence[str], data: Raw) -> None:
         """Publish here and elsewhere; only here while the bus is away."""
@@ -73,9 +78,12 @@ class RelayedBroker(MemoryBroker):
             await self._relay(channels, data, offset)
 
     async def signal(self, data: Raw) -> None:
-        """Say something to every hub here, and in all other processes, whether any is known or not: it is rare."""
+        """Say something to every hub here, and in all other processes, whether any is known or not: it is rare.
+
+        Raises `Unavailable` when they could not be told: the hub owes it to them.
+        """
+        await self._bus.send(TOPIC, msgspec.to_builtins(_Relayed(origin=self._origin, said=msgspec.json.decode(data))))
         await super().signal(data)
-        await self._send(said=msgspec.json.decode(data))
 
     def listening(self, channels: Iterable[str]) -> list[str]:
         """All of them while there is company: this process does not know who listens elsewhere."""
@@ -87,14 +95,12 @@ class RelayedBroker(MemoryBroker):
             await self._send(channels=list(channels[start : start + NAMES_PER_SIGNAL]), data=plain, offset=offset)
 
     async def _send(self, **content: Any) -> None:
-        relayed = _Relayed(self._origin, self._has_missed, **content)
+        is_sent = False
         try:
-            await self._bus.send(TOPIC, msgspec.to_builtins(relayed))
-        except (Unavailable, OSError) as error:
-            self._has_missed = True
-            log.warning("realtime.not_relayed", error=str(error))
-        else:
-            self._has_missed = False
+            is_sent = await self._outlet.send(_Relayed(origin=self._origin, **content))
+        finally:
+            if not is_sent:
+                self._confessing.do_soon()
 
     async def _hear(self, payload: Any) -> None:
         heard = msgspec.convert(payload, _Relayed)
@@ -110,10 +116,14 @@ class RelayedBroker(MemoryBroker):
         else:
             await super().route(heard.channels, encode_data(heard.data), offset=heard.offset)
 
-    async def _say_what_was_missed(self) -> None:
-        """At once, not with the next publication: by then many may listen who missed nothing."""
-        self._has_missed = True
+    async def _welcome(self) -> None:
+        """Somebody has come who was not told what was said before."""
+        self._outlet.lose()
         await self._send()
+
+    async def _confess(self) -> None:
+        if not await self._outlet.send(_Relayed(origin=self._origin)):
+            raise Unavailable
 
     async def _start_over(self) -> None:
         await self.begin_anew(None)
