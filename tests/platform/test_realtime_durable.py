@@ -328,6 +328,24 @@ async def test_a_gap_is_filled_when_the_database_is_back_though_nothing_follows(
     assert ear.lost == []
 
 
+async def test_what_is_found_to_be_missing_during_a_read_is_read_afterwards() -> None:
+    """The read may have begun before it was written, and nothing else may ever tell of it."""
+    broker, ledger, ear = ShakyBroker(), Ledger(), Ear()
+    hub = Hub(broker, MemoryPresence(), kinds=Kinds([ledger.channel()]))
+    ledger.write(ROOM, "a", 0)
+    await hub.join(ear, LEDGER)
+
+    def write_and_check() -> None:
+        if ledger.reads == 1:
+            hub.mender.suspect(hub.topics[LEDGER], ledger.write(ROOM, "c", 2))
+
+    ledger.after_reading = write_and_check
+    ledger.write(ROOM, "b", 1)
+    hub.checker.check_all()
+
+    await until(lambda: [offset for offset, _ in ear.heard()] == [2, 3])
+
+
 async def test_a_busy_channel_with_a_new_gap_after_each_read_is_not_lost() -> None:
     """Many processes write at once, so that numbers overtake each other all the time: that is no loss."""
     broker, ledger, ear = ShakyBroker(), Ledger(), Ear()

@@ -144,6 +144,52 @@ async def test_who_left_while_presence_was_away_is_not_there_when_it_is_back() -
     assert await presence.present([user_channel(ana.id)]) == [[]]
 
 
+class Stuck(MemoryPresence):
+    """Presence that answers no removal until the test says so, and then with a mistake."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_stuck = False
+        self.asked = asyncio.Event()
+        self.answer = asyncio.Event()
+
+    async def leave(self, entries: Sequence[tuple[str, Present]]) -> None:
+        if self.is_stuck:
+            self.asked.set()
+            await self.answer.wait()
+            raise ValueError
+        await super().leave(entries)
+
+
+@pytest.mark.parametrize("end", ["given up", "broken"])
+async def test_what_was_not_written_to_its_end_is_written_again(end: str) -> None:
+    """Whoever asked who is there has gone meanwhile, or something broke; what was noted since then is newer."""
+    presence = Stuck()
+    world = RealtimeWorld(presence=presence)
+    goes, stays, comes, passes = [person() for _ in range(4)]
+    going, _, _ = await connected(world, goes)
+    await connected(world, stays)
+    await world.hub.roll.flush()
+    going.lost()
+    await connected(world, comes)
+    passing, _, _ = await connected(world, passes)
+
+    presence.is_stuck = True
+    asking = asyncio.create_task(world.hub.roll.flush())
+    await presence.asked.wait()
+    passing.lost()
+    if end == "given up":
+        asking.cancel()
+    presence.answer.set()
+    with pytest.raises((asyncio.CancelledError, ValueError)):
+        await asking
+    presence.is_stuck = False
+    await world.hub.roll.flush()
+
+    found = await presence.present([user_channel(actor.id) for actor in (goes, stays, comes, passes)])
+    assert [len(there) for there in found] == [0, 1, 1, 0]
+
+
 async def test_a_process_that_was_late_writes_nothing_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """With many late processes that would make all of them later still."""
     clock = {"now": 1000.0}

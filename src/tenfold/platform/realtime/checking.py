@@ -39,7 +39,7 @@ class Checker:
         self._durable_every = durable_every
         self._streams_due = Errand(self._check_all_streams)
         self._durable_due = Errand(self._check_all_durable)
-        self._begun: set[str] | None = set()
+        self._begun: set[str] = set()
         self._begun_due = Errand(self._check_begun)
         self._keeping: list[asyncio.Task[None]] = []
 
@@ -65,8 +65,11 @@ class Checker:
 
     def check_begun(self, channels: Iterable[str] | None) -> None:
         """These streams (None: all) have begun anew: whoever listens to them here must come back."""
-        self._begun = None if channels is None or self._begun is None else self._begun.union(channels)
-        self._begun_due.do()
+        if channels is None:
+            self._streams_due.do()
+        else:
+            self._begun.update(channels)
+            self._begun_due.do()
 
     async def _keep_checking(
         self, every: float, check: Callable[[Sequence[Topic]], Awaitable[None]], *, durable: bool
@@ -96,9 +99,6 @@ class Checker:
 
     async def _check_begun(self) -> None:
         begun, self._begun = self._begun, set()
-        if begun is None:
-            await self._check_all_streams()
-            return
         found = (self._hub.topics.get(name) for name in begun)
         with contextlib.suppress(*AWAY):  # they are checked with all the others
             await self._check_streams([topic for topic in found if topic is not None and self._can_be_checked(topic)])

@@ -62,7 +62,9 @@ class Mender:
     def suspect(self, topic: Topic, goal: int = 0) -> None:
         """Publications up to `goal`, or before those that are held, may be missing: read them if they do not come."""
         extra = topic.more()
-        extra.goal = max(extra.goal, goal)
+        if goal:
+            extra.goal = max(extra.goal, goal)
+            extra.goals += 1
         if len(extra.held) > MOST_HELD:
             self._hub.lose(topic)
         elif not extra.is_mending:
@@ -184,14 +186,17 @@ class Mender:
 
         False when that cannot be known completely.
         """
+        extra = topic.more()
+        goals = extra.goals
         part = await self._read(topic, topic.offset, None)
         if part is None or not self._hub.is_current(topic):
             return False
         self._hub.feed(topic, part.publications, part.offset)
         if part.offset < part.end:
             self.suspect(topic, part.end)
-        elif topic.extra is not None:
-            topic.extra.goal = min(topic.extra.goal, part.end)
+        elif topic.extra is extra and extra.goals == goals:
+            # A goal that was set during the read may be of something newer.
+            extra.goal = min(extra.goal, part.end)
         return True
 
     async def _reaches(self, topic: Topic, offset: int) -> bool:

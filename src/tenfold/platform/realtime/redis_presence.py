@@ -9,7 +9,7 @@ import functools
 import random
 import struct
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from operator import itemgetter
 from uuid import UUID
@@ -34,7 +34,6 @@ from tenfold.platform.redis import PARTITIONS, Redis, gathering, partition_of, s
 REMEMBERED = timedelta(days=30)
 _SWEPT_AT_ONCE = 50
 Entry = tuple[str, Present]
-_Read = Callable[[int, Sequence[str]], Awaitable[Sequence[list[bytes]]]]
 _channel_of = itemgetter(0)
 _HEAD = struct.Struct("<16s16sd?")
 _HEX = frozenset("0123456789abcdef")
@@ -65,7 +64,7 @@ class RedisPresence(Presence):
 
     async def present(self, channels: Sequence[str], *, limit: int = 1000) -> list[list[Present]]:
         """Who listens, by entries whose node lives; nobody where the master of a channel's entries is gone."""
-        entries = await self._entries(channels, _unless_away)
+        entries = await self._entries(channels, skips_away=True)
         return [sorted(found, key=lambda entry: entry.since)[:limit] for found in entries]
 
     async def attendance(self, channels: Sequence[str]) -> list[Attendance]:
@@ -149,17 +148,20 @@ class RedisPresence(Presence):
 
         await spread(self._redis, list(user_ids), note)
 
-    async def _entries(
-        self, channels: Sequence[str], reading: Callable[[_Read], _Read] = lambda read: read
-    ) -> list[list[Present]]:
+    async def _entries(self, channels: Sequence[str], *, skips_away: bool = False) -> list[list[Present]]:
         if not channels:
             return []
         living = {node.decode() for node in await self._redis.call(self._home, LIVING, [self._nodes])}
 
         async def read(group: int, names: Sequence[str]) -> Sequence[list[bytes]]:
-            return await self._redis.call(group, ENTRIES, [self._keys(name, "")[0] for name in names])
+            try:
+                return await self._redis.call(group, ENTRIES, [self._keys(name, "")[0] for name in names])
+            except AWAY:
+                if not skips_away:
+                    raise
+                return [[] for _ in names]
 
-        found = await spread(self._redis, channels, reading(read))
+        found = await spread(self._redis, channels, read)
         entries = [[_unpacked(*pair) for pair in zip(flat[::2], flat[1::2], strict=True)] for flat in found]
         return [[entry for entry in there if entry.node in living] for there in entries]
 
@@ -176,18 +178,6 @@ class RedisPresence(Presence):
             users.update(_unpacked(b"", entry).user_id for entry in swept[1::2] if entry)
         await self._note_active(users, moment)
         return sorted(channels)
-
-
-def _unless_away(read: _Read) -> _Read:
-    """Reads nothing from a server that is gone."""
-
-    async def attempt(group: int, names: Sequence[str]) -> Sequence[list[bytes]]:
-        try:
-            return await read(group, names)
-        except AWAY:
-            return [[] for _ in names]
-
-    return attempt
 
 
 def _packed(entry: Present) -> bytes:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+Noted = dict[tuple[str, str], Present]
+"""By channel and client."""
 SOON = 0.1
 TELL_EVERY = 1.0
 AT_ONCE = 1000
@@ -46,8 +48,8 @@ class Roll:
     def __init__(self, hub: "Hub", presence: Presence) -> None:
         self._hub = hub
         self._presence = presence
-        self._came: dict[tuple[str, str], Present] = {}
-        self._left: dict[tuple[str, str], Present] = {}
+        self._came: Noted = {}
+        self._left: Noted = {}
         self._joins: dict[str, list[Push]] = {}
         self._changed: dict[str, bool] = {}  # by the text of a user's id, as it stands in channels
         self._writing, self._saying = asyncio.Lock(), asyncio.Lock()
@@ -146,9 +148,12 @@ class Roll:
                     await self._presence.leave([(channel, entry) for (channel, _), entry in left.items()])
                 if came:
                     await self._presence.enter([(channel, entry) for (channel, _), entry in came.items()])
-            except AWAY:
-                # Who came is written with all the others; who left must not be forgotten.
-                self._left = {key: entry for key, entry in {**left, **self._left}.items() if key not in self._came}
+            except BaseException as error:
+                # While presence is away, who came is written with all the others when it is back.
+                again = {} if isinstance(error, AWAY) else came
+                came, left = {**again, **self._came}, {**left, **self._left}
+                # What was noted meanwhile is newer.
+                self._came, self._left = _without(came, self._left), _without(left, self._came)
                 raise
 
     async def _say_who_joined(self) -> None:
@@ -251,3 +256,7 @@ class Roll:
                 log.info("realtime.presence_is_away", error=str(error))
             except Exception:
                 log.exception("realtime.presence_failed")
+
+
+def _without(some: Noted, others: Noted) -> Noted:
+    return {key: entry for key, entry in some.items() if key not in others}

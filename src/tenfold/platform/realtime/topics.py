@@ -90,15 +90,17 @@ class Source(NamedTuple):
 class Extra:
     """What a topic needs at times: while it is opened, while publications are missing, or because it is durable.
 
-    `behind` are the listeners who are still given what they missed, each with the pursuit that gives it.
+    `goal` is how far publications are known to reach, and `goals` how often that was found out. `behind` are the
+    listeners who are still given what they missed, each with the pursuit that gives it.
     """
 
-    __slots__ = ("behind", "floor", "goal", "heard", "held", "is_mending", "opening", "recent")
+    __slots__ = ("behind", "floor", "goal", "goals", "heard", "held", "is_mending", "opening", "recent")
 
     def __init__(self) -> None:
         self.opening: asyncio.Future[None] | None = None
         self.held: dict[int, Publication] = {}
         self.goal = 0
+        self.goals = 0
         self.is_mending = False
         self.heard: list[list[bytes]] = []
         self.recent: deque[Publication] | None = None

@@ -125,6 +125,7 @@ class _Connection:
         "_waiting",
         "_was_cut",
         "_writer",
+        "_writing",
         "address",
         "session",
     )
@@ -135,7 +136,7 @@ class _Connection:
         self._limit = limit
         self._close_timeout = close_timeout
         self._frames: list[bytes] = []
-        self._waiting = 0
+        self._waiting = self._writing = 0
         self._closing: Disconnect | None = None
         self._reader: asyncio.Task[Any] | None = asyncio.current_task()
         self._writer: asyncio.Task[None] | None = None
@@ -144,8 +145,8 @@ class _Connection:
 
     @property
     def backlog(self) -> int:
-        """How many bytes wait for the writer, who waits for the client."""
-        return self._waiting
+        """How many bytes wait for the writer, or are with it while it waits for the client."""
+        return self._waiting + self._writing
 
     async def read(self, receive: Receive) -> None:
         """Give the session every frame, in order, until the connection is closed."""
@@ -196,8 +197,9 @@ class _Connection:
             while self._frames:
                 text = join_frames(self._frames).decode()
                 self._frames.clear()
-                self._waiting = 0
+                self._writing, self._waiting = self._waiting, 0
                 await self._send({"type": "websocket.send", "text": text})
+                self._writing = 0
             if self._closing is not None:
                 code, reason = self._closing.code, self._closing.reason
                 await self._send({"type": "websocket.close", "code": code, "reason": reason})
