@@ -53,18 +53,23 @@ class Process(Stage):
         return asyncio.create_task(self.send(person, conversation_id, MessageDraft(body=body, **draft)))
 
     async def said(self, reader: Actor, conversation_id: UUID) -> list[Message]:
-        """All that is stored of a conversation, as a client of a member reads it; each message was the next change."""
+        """As `seen`, where nothing but messages was ever told: each was the next change."""
+        seen = await self.seen(reader, conversation_id)
+        assert [message.change_no for message in seen] == list(range(1, len(seen) + 1))
+        return seen
+
+    async def seen(self, reader: Actor, conversation_id: UUID) -> list[Message]:
+        """All that is stored of a conversation, as a client of a member reads it."""
         async with self.db.read() as tx:
             found = await read_after(tx, reader, conversation_id, 0, limit=500)
-        assert [message.change_no for message in found.items] == list(range(1, len(found.items) + 1))
         return msgspec.json.decode(msgspec.json.encode(found.items), type=list[Message])
 
     def told(self, conversation_id: UUID) -> list[Message]:
         """The messages that were told live, each with the change that it is, in their order."""
         heard = sorted(self.heard.changes.get(f"conversation:{conversation_id}", []), key=lambda told: told[0])
-        messages = [message for _, change in heard for message in change.messages]
-        assert [offset for offset, _ in heard] == [message.change_no for message in messages]
-        return messages
+        messages = [(offset, message) for offset, change in heard for message in change.messages]
+        assert all(offset == message.change_no for offset, message in messages)
+        return [message for _, message in messages]
 
     async def change(self, sql: str, *arguments: object) -> None:
         async with self.db.write() as tx:

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from tenfold.assembly.ties import FeedTies
 from tenfold.kit.actors import Actor
+from tenfold.kit.ids import new_id
 from tenfold.kit.refusals import Refusal
-from tenfold.modules.chat.actions.membership import accept, invite
+from tenfold.modules.chat.actions.membership import accept, invite, join
 from tenfold.modules.chat.actions.open import open_conversation, open_direct
 from tenfold.modules.chat.shapes import ChatPolicy, ConversationDraft
 from tenfold.platform.db import Write
@@ -84,3 +85,18 @@ async def test_for_one_person_so_many_invitations_wait_and_no_more(world: World)
 
     assert codes == ["TooManyInvitations"] * 3
     assert await titles(world.eve, "requests") == ["bob"]
+
+
+async def test_who_comes_unasked_leaves_a_seat_for_who_was_asked(world: World) -> None:
+    """An open group of three: two are in, one is asked; whoever was asked finds their seat, at any time."""
+    policy = ChatPolicy(group_cap=3)
+    conversation = await group(world.ana, world.bob, access="open")
+    done(await world.ana.put(f"/v1/conversations/{conversation['id']}/members/{world.eve.id}"))
+    coming = {"conversation_id": id_of(conversation), "policy": policy}
+
+    unasked = partial(join, actor=Actor(id=new_id(), session_id=new_id()), **coming)
+
+    assert await refused(world, unasked) == "ConversationIsFull"
+    assert await refused(world, partial(join, actor=actor_of(world.eve), **coming)) is None
+    done(await world.bob.delete(f"/v1/conversations/{conversation['id']}/membership"))
+    assert await refused(world, unasked) is None

@@ -189,6 +189,28 @@ async def test_what_a_moderator_left_can_be_reported_again_once_it_is_edited(wor
     assert (again["body"], again["reason"]) == ("a threat", "abuse")
 
 
+async def test_the_oldest_reports_are_opened_again_by_an_edit_alone(world: World) -> None:
+    """Of those it is not kept what they reported; whether it was edited since is."""
+    room = await group_of(world.ana, world.bob)
+    at = f"{room}/messages/{(await say(world.ana, room, 'hello'))['seq']}"
+    verdict = at.replace("/v1/", "/v1/admin/") + "/verdict"
+    done(await world.ana.patch(at, {"body": "hello you"}))
+    world.clock.advance(timedelta(seconds=1))
+    done(await world.bob.post(f"{at}/reports", REPORT))
+    done(await world.admin.put(verdict, {"outcome": "dismissed", "reason": "harmless"}))
+    async with world.db.write() as tx:
+        await tx.connection.execute("update message_reports set body = null, attachments = null, sender_id = null")
+    world.clock.advance(timedelta(seconds=1))
+
+    done(await world.bob.post(f"{at}/reports", REPORT))
+    same = await waiting(world)
+    done(await world.ana.patch(at, {"body": "a threat"}))
+    done(await world.bob.post(f"{at}/reports", REPORT))
+
+    assert same == []
+    assert [report["body"] for report in await waiting(world)] == ["a threat"]
+
+
 @pytest.mark.parametrize("way", ["decline", "block"])
 async def test_what_a_stranger_wrote_can_be_reported_after_they_were_turned_away(world: World, way: str) -> None:
     """To decline and block first is what people do; of what came later they know nothing."""

@@ -6,13 +6,17 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from tenfold.assembly.ties import FeedTies
 from tenfold.modules.chat.actions.open import open_direct
-from tenfold.modules.chat.jobs.blocks import reopen_direct
+from tenfold.modules.chat.jobs.blocks import close_direct, reopen_direct, withdraw_invitations
 from tenfold.modules.chat.shapes import ChatPolicy
 from tenfold.modules.chat.ties import Tie
-from tenfold.modules.identity import UserUnblocked
+from tenfold.modules.identity import UserBlocked, UserUnblocked
 from tenfold.platform.db import Write
+from tenfold.platform.realtime.hub import Hub
+from tenfold.platform.realtime.memory import MemoryBroker, MemoryPresence
 from tests.modules.chat.rooms import befriended, done, group_of, opened, read, say
 from tests.world import Person, World
 
@@ -279,3 +283,86 @@ async def test_a_block_withdraws_what_the_other_asked_one_into(world: World) -> 
     assert [waiting["id"] for waiting in await requests_of(world.ana)] == [other.rpartition("/")[2]]
     for room in theirs:
         assert (await world.ana.put(f"{room}/membership")).code == "ConversationNotFound"
+
+
+async def test_what_one_has_asked_oneself_waits_while_one_blocks(world: World) -> None:
+    """The other's shelf would tell them of a block; the request is taken when it is lifted, and not before."""
+    room = await opened(world.ana, world.eve)
+    await say(world.ana, room, "hello")
+    await blocking(world, world.ana, world.eve)()
+
+    waits = [waiting["id"] for waiting in await requests_of(world.eve)]
+    across = await world.eve.put(f"{room}/membership")
+    done(await world.ana.delete(f"/v1/users/{world.eve.id}/block"))
+    await world.drain()
+
+    assert waits == [room.rpartition("/")[2]]
+    assert across.code == "ConversationNotFound"
+    done(await world.eve.put(f"{room}/membership"))
+    assert [message["body"] for message in await read(world.eve, room)] == ["hello"]
+
+
+class CutOff(Hub):
+    """A hub whose process ends at the first word of it; one that came in its place goes on."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryBroker(), MemoryPresence())
+        self.ends = 1
+        self.ended: set[tuple[UUID, str]] = set()
+
+    async def unsubscribe(self, user_id: UUID, channel: str) -> None:
+        """Note what nobody may listen to any more."""
+        if self.ends:
+            self.ends -= 1
+            raise asyncio.CancelledError
+        self.ended.add((user_id, channel))
+
+
+async def test_a_block_ends_what_is_heard_though_a_process_ends_in_between(world: World) -> None:
+    """It is written by then, and the job is done again: otherwise one would go on listening to the other."""
+    room = await befriended(world.ana, world.bob)
+    done(await world.ana.put(f"/v1/users/{world.bob.id}/block"))
+    fact, live = UserBlocked(user_id=world.ana.id, other_id=world.bob.id), CutOff()
+
+    with pytest.raises(asyncio.CancelledError):
+        await close_direct.function(world.db, fact, FeedTies(), live=live)
+    await close_direct.function(world.db, fact, FeedTies(), live=live)
+
+    people, channel = {world.ana.id, world.bob.id}, f"conversation:{room.rpartition('/')[2]}"
+    shown = {(person, f"presence:{other}") for person in people for other in people - {person}}
+    assert live.ended == shown | {(person, channel) for person in people}
+
+
+async def test_a_block_withdraws_nothing_that_somebody_else_asked_meanwhile(world: World) -> None:
+    """Its follower looked at what waits, and was late; the invitation that waits there now is another's."""
+    room = await group_of(world.eve, world.bob)
+    done(await world.eve.patch(f"{room}/members/{world.bob.id}", {"role": "admin"}))
+    done(await world.eve.put(f"{room}/members/{world.ana.id}"))
+    done(await world.ana.put(f"/v1/users/{world.eve.id}/block"))
+
+    async def ask_anew() -> None:
+        done(await world.ana.delete(f"{room}/membership"))
+        done(await world.bob.put(f"{room}/members/{world.ana.id}"))
+
+    ties = Meanwhile(ask_anew)
+    await withdraw_invitations.function(world.db, UserBlocked(user_id=world.ana.id, other_id=world.eve.id), ties)
+    await asyncio.gather(*ties.begun)
+
+    assert [waiting["id"] for waiting in await requests_of(world.ana)] == [room.rpartition("/")[2]]
+
+
+async def test_what_was_unblocked_meanwhile_is_not_withdrawn(world: World) -> None:
+    """A follower that comes late finds no block, and takes nothing back."""
+    room = await group_of(world.eve)
+    done(await world.eve.put(f"{room}/members/{world.ana.id}"))
+    done(await world.ana.put(f"/v1/users/{world.eve.id}/block"))
+
+    class Late(FeedTies):
+        async def between(self, tx: Any, user_id: UUID, other_id: UUID) -> Tie:
+            tie = await super().between(tx, user_id, other_id)
+            done(await world.ana.delete(f"/v1/users/{world.eve.id}/block"))
+            return tie
+
+    await withdraw_invitations.function(world.db, UserBlocked(user_id=world.ana.id, other_id=world.eve.id), Late())
+
+    assert [waiting["id"] for waiting in await requests_of(world.ana)] == [room.rpartition("/")[2]]

@@ -73,7 +73,7 @@ delete_picked = run("""
 """)
 
 # For what is told with a number: after a crash that forgets it another message would have that number.
-wait_for_disk = run("set local synchronous_commit = on")
+wait_for_disk = run("set local synchronous_commit to default")
 
 insert_effect = run("""
     insert into job_effects (job, key, done_at) values (:job, :key, :now) on conflict (job, key) do nothing

@@ -47,18 +47,19 @@ _MARKERS = ("shown_seq", "delivered_seq")
 
 
 async def join(tx: Write, actor: Actor, conversation_id: UUID, *, policy: ChatPolicy) -> None:
-    """Come in where everybody may, or where one is invited; who comes to where nobody is an owner becomes it.
+    """Come in where everybody may, or where one is invited; who comes to where nobody is becomes its owner.
 
-    Raises `ConversationNotFound`, `ConversationIsFull`, `TooManyConversations`.
+    A request waits while there is a block. Raises `ConversationNotFound`, `ConversationIsFull`, `TooManyConversations`.
     """
     here, me, role = await _come(tx, conversation_id, actor.id)
     if me is not None and me.state == "joined":
         return
-    if (me is None or me.state != "invited") and (here.access != "open" or (me is not None and me.state == "removed")):
+    is_invited = me is not None and me.state == "invited"
+    if here.is_blocked or not (is_invited or (here.access == "open" and (me is None or me.state != "removed"))):
         raise ConversationNotFound
     await must_have_room(tx, actor.id, policy)
-    if here.kind == "group" and (here.member_count or 0) >= policy.group_cap:
-        raise ConversationIsFull(limit=policy.group_cap)
+    if here.kind == "group":
+        await _must_have_a_seat(tx, here, policy, is_invited=is_invited)
     await settle(tx, here, me, _as(me, tx, actor.id, state="joined", role=role))
     if here.kind == "group" and here.member_count == policy.acquainted_in:
         tx.publish(GroupOutgrown(conversation_id=here.id))
@@ -89,10 +90,10 @@ async def leave(tx: Write, actor: Actor, conversation_id: UUID, *, live: Realtim
     end_listening(tx, actor.id, channel_of(conversation_id), live)
 
 
-async def withdraw(tx: Write, conversation_id: UUID, user_id: UUID) -> None:
-    """Take back what waits for somebody's answer; nothing happens when nothing does."""
+async def withdraw(tx: Write, conversation_id: UUID, user_id: UUID, *, inviter_id: UUID) -> None:
+    """Take back what somebody was asked by somebody else, and has not answered; nothing happens when there is none."""
     person = await members.hold_member(tx, conversation_id=conversation_id, user_id=user_id)
-    if person is not None and person.state == "invited":
+    if person is not None and person.state == "invited" and person.inviter_id == inviter_id:
         here = await _hold(tx, conversation_id)
         await settle(tx, here, person, _as(person, tx, user_id, state="left"))
 
@@ -175,7 +176,10 @@ async def must_take_invitations(tx: Write, user_ids: Sequence[UUID], policy: Cha
 async def _come(
     tx: Write, conversation_id: UUID, user_id: UUID
 ) -> tuple[ConversationRow, MemberRow | None, MemberRole]:
-    """What `_look` finds for somebody who comes, and what they would be; a channel without an owner is held as well."""
+    """What `_look` finds for somebody who comes, and what they would be.
+
+    Who is left without an owner gets one: whoever is in already comes first. A channel is held for that.
+    """
     at = {"conversation_id": conversation_id, "user_id": user_id}
     here, me = await _look(tx, conversation_id, user_id)
     if here.kind == "direct" or await members.has_another_owner(tx, **at):
@@ -184,7 +188,25 @@ async def _come(
         here, me = await _look(tx, conversation_id, user_id, must_hold=True)
         if await members.has_another_owner(tx, **at):
             return here, me, "member"
-    return here, me, "owner"
+    heir = await members.find_heir(tx, conversation_id=conversation_id)
+    if heir is None:
+        return here, me, "owner"
+    return await make_owner(tx, here, heir), me, "member"
+
+
+async def make_owner(tx: Write, here: ConversationRow, heir: MemberRow) -> ConversationRow:
+    """Give a held conversation whose owner is gone to one of its members."""
+    return await settle(tx, here, heir, msgspec.structs.replace(heir, role="owner"))
+
+
+async def _must_have_a_seat(tx: Write, here: ConversationRow, policy: ChatPolicy, *, is_invited: bool) -> None:
+    """There is one for everybody who was asked in, as long as they have not answered."""
+    cap = policy.group_cap
+    taken = here.member_count or 0
+    if not is_invited:
+        taken += await members.count_invited(tx, conversation_id=here.id, limit=cap)
+    if taken >= cap:
+        raise ConversationIsFull(limit=cap)
 
 
 async def _look(

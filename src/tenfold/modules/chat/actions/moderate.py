@@ -34,6 +34,7 @@ async def report_message(tx: Write, actor: Actor, conversation_id: UUID, seq: in
         sender_id=message.sender_id,
         body=message.body,
         attachments=message.attachments,
+        edited_at=message.edited_at,
         reporter_id=actor.id,
         report_id=new_id(),
         reason=draft.reason,

@@ -13,7 +13,7 @@ from tenfold.modules.chat.actions.membership import accept
 from tenfold.modules.chat.errors import ConversationNotFound, MessageNotFound
 from tenfold.modules.chat.hints import Hints
 from tenfold.modules.chat.outgoing import Letter, Outgoing
-from tenfold.modules.chat.queries import conversations, messages, reach, send
+from tenfold.modules.chat.queries import conversations, members, messages, reach, send
 from tenfold.modules.chat.rows import Sent
 from tenfold.modules.chat.shapes import Change, ChatPolicy, Message, MessageDraft
 from tenfold.modules.chat.telling import Hint, ReadNews, tell_change, tell_person
@@ -72,21 +72,19 @@ async def send_message(
     asked["request_messages"] = policy.request_messages
     sent = await statement(tx, **asked)
     if sent is None and (known := await _find_known(tx, actor, conversation_id, draft)):
-        tell_change(tx, conversation_id, Change(change_no=known.change_no, messages=[known]))
+        # An open screen may have heard nothing of it yet: who sent it was cut off before it was told.
+        root = await _find_root(tx, actor, known)
+        touched = [known, root] if root is not None and root.change_no == known.change_no else [known]
+        tell_change(tx, conversation_id, Change(change_no=known.change_no, messages=touched))
         return known
     if sent is None:
         await _refuse(tx, actor, conversation_id, policy)
-        await _bring_back(tx, conversation_id, draft)
+        await _bring_back(tx, actor, conversation_id, draft)
         sent = await statement(tx, **asked)
     if sent is None:
         raise MessageNotFound
     message = _sent_message(actor, conversation_id, draft, sent=sent, body=written["body"], now=tx.now)
-    root = None
-    if message.thread_root is not None:
-        root = await messages.find_message(
-            tx, conversation_id=conversation_id, seq=message.thread_root, user_id=actor.id
-        )
-    _tell(tx, message, sent, root=root, hints=hints)
+    _tell(tx, message, sent, root=await _find_counted_root(tx, actor, message), hints=hints)
     if sent.state == "invited":
         await accept(tx, actor, conversation_id, policy=policy)
     return message
@@ -145,11 +143,33 @@ async def _find_known(tx: Write, actor: Actor, conversation_id: UUID, draft: Mes
     return await send.find_sent(tx, **named) or await send.find_sent_before(tx, **named)
 
 
-async def _bring_back(tx: Write, conversation_id: UUID, draft: MessageDraft) -> None:
-    """Fetch what the message answers from the archive, and hold the conversation.
+async def _find_root(tx: Write, actor: Actor, message: Message) -> Message | None:
+    if message.thread_root is None:
+        return None
+    at = {"conversation_id": message.conversation_id, "seq": message.thread_root}
+    return await messages.find_message(tx, **at, user_id=actor.id)
+
+
+async def _find_counted_root(tx: Write, actor: Actor, message: Message) -> Message | None:
+    """The root of the thread that a message was just sent into, which counts it.
+
+    One that left for the archive while the sender waited for the conversation is fetched from there, and counts it now.
+    """
+    root = await _find_root(tx, actor, message)
+    if message.thread_root is None or (root is not None and root.change_no == message.change_no):
+        return root
+    at = {"conversation_id": message.conversation_id, "seq": message.thread_root}
+    await reach.bring_back(tx, **at)
+    await send.count_answer(tx, **at, answer_seq=message.seq, change_no=message.change_no)
+    return await _find_root(tx, actor, message)
+
+
+async def _bring_back(tx: Write, actor: Actor, conversation_id: UUID, draft: MessageDraft) -> None:
+    """Fetch what the message answers from the archive, and hold the sender and the conversation.
 
     Somebody else may have brought it back an instant ago: so it is sent again, whatever came.
     """
+    await members.hold_member(tx, conversation_id=conversation_id, user_id=actor.id)
     await conversations.hold_conversation(tx, conversation_id=conversation_id)
     for seq in sorted({seq for seq in (draft.reply_to, draft.thread_root) if seq is not None}):
         await reach.bring_back(tx, conversation_id=conversation_id, seq=seq)

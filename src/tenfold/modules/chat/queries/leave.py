@@ -4,8 +4,8 @@ from uuid import UUID
 
 from tenfold.modules.chat.queries.fragments import sql
 from tenfold.modules.chat.rows import KeptConversation, KeptMessage, KeptReaction
-from tenfold.modules.chat.shapes import MemberRow, Message
-from tenfold.platform.db import many, maybe, run
+from tenfold.modules.chat.shapes import Message
+from tenfold.platform.db import many, run
 
 # At the person's home stands only what they are in now. Where they were once is found by looking at all members, which
 # happens once in a life.
@@ -15,7 +15,7 @@ bring_all_back = run("""
 with back as (
     delete from archived_messages old
      where old.conversation_id = :conversation_id
-       and (old.sender_id = :user_id
+       and (:user_id in (old.sender_id, old.pinned_by)
             or old.seq in (select seq from reactions
                             where reactions.conversation_id = :conversation_id and reactions.user_id = :user_id))
     returning *
@@ -23,13 +23,16 @@ with back as (
 insert into messages select * from back""")
 
 # For whoever holds the conversation, whose latest change is `last_change`: every message of the person becomes a
-# tombstone of nobody, every one that they reacted to counts one less, each by a change of its own.
+# tombstone of nobody, every one that they reacted to counts one less, and what they pinned was pinned by nobody, each
+# by a change of its own.
 erase_messages = many(
     Message,
     sql("""
 with seqs as (
     select seq from messages where conversation_id = :conversation_id and sender_id = :user_id
      union select seq from reactions where conversation_id = :conversation_id and user_id = :user_id
+     union select seq from messages
+            where conversation_id = :conversation_id and pinned_at is not null and pinned_by = :user_id
 ), touched as (
     select seq, row_number() over (order by seq) as turn from seqs
 ), conv as (
@@ -71,6 +74,9 @@ with named as (
     delete from archived_sends where conversation_id = :conversation_id and sender_id = :user_id
 ), held as (
     delete from held_messages where conversation_id = :conversation_id and seq = any (:seqs::bigint[])
+), pins as (
+    update held_messages set pinned_by = null
+     where conversation_id = :conversation_id and pinned_by = :user_id and seq <> all (:seqs::bigint[])
 ), reports as (
     delete from message_reports where conversation_id = :conversation_id
        and (:user_id in (reporter_id, sender_id) or seq = any (:seqs::bigint[]))
@@ -79,17 +85,6 @@ delete from reactions where conversation_id = :conversation_id
    and (user_id = :user_id or seq = any (:seqs::bigint[]))""")
 
 erase_activity = run("delete from activity where user_id = :user_id")
-
-# Who becomes the owner where nobody is left to be one.
-find_heir = maybe(
-    MemberRow,
-    sql("""
-select {member person} from members person
- where person.conversation_id = :conversation_id and person.state = 'joined'
-   and not exists (select from members owner where owner.conversation_id = :conversation_id
-                      and owner.state = 'joined' and owner.role = 'owner')
- order by person.role = 'admin' desc, person.since, person.user_id limit 1"""),
-)
 
 export_conversations = many(
     KeptConversation,

@@ -15,6 +15,14 @@ select {member person} from members person
  where person.conversation_id = :conversation_id and person.user_id = :user_id for update"""),
 )
 
+# All of them, so of a direct conversation only.
+hold_members = many(
+    MemberRow,
+    sql("""
+select {member person} from members person
+ where person.conversation_id = :conversation_id order by person.user_id for update"""),
+)
+
 find_member = maybe(
     MemberRow,
     sql("""
@@ -93,7 +101,9 @@ select person.user_id, shown.state, person.role, person.inviter_id, shown.since,
 
 list_member_ids = many(
     UUID,
-    "select user_id from members where conversation_id = :conversation_id and state = 'joined' limit :limit",
+    """
+select user_id from members where conversation_id = :conversation_id and state = 'joined'
+ order by since, user_id limit :limit""",
 )
 
 has_another_owner = one(
@@ -101,6 +111,17 @@ has_another_owner = one(
     """
 select exists (select from members where conversation_id = :conversation_id and role = 'owner' and state = 'joined'
                   and user_id <> :user_id)""",
+)
+
+# Who becomes the owner where nobody is left to be one. They are held: who is just leaving a channel is not chosen.
+find_heir = maybe(
+    MemberRow,
+    sql("""
+select {member person} from members person
+ where person.conversation_id = :conversation_id and person.state = 'joined'
+   and not exists (select from members owner where owner.conversation_id = :conversation_id
+                      and owner.state = 'joined' and owner.role = 'owner')
+ order by person.role = 'admin' desc, person.since, person.user_id limit 1 for update of person"""),
 )
 
 count_invited = one(

@@ -35,7 +35,7 @@ select {message said} from every_message said
                        or c.kind = 'direct' and mine.state = 'left' and said.created_at <= mine.since))"""),
 )
 
-# What was settled is open again when the message was edited since.
+# What was settled is open again when the message was edited since. Of the oldest reports it is not kept what it said.
 insert_report = run("""
 insert into message_reports as report
        (conversation_id, seq, reporter_id, report_id, reason, comment, created_at, sender_id, body, attachments)
@@ -44,7 +44,9 @@ values (:conversation_id, :seq, :reporter_id, :report_id, :reason, :comment, :no
        set report_id = excluded.report_id, reason = excluded.reason, comment = excluded.comment,
            created_at = excluded.created_at, sender_id = excluded.sender_id, body = excluded.body,
            attachments = excluded.attachments, settled_at = null, settler_id = null, outcome = null
-     where report.settled_at is not null and coalesce(report.body, excluded.body) is distinct from excluded.body""")
+     where report.settled_at is not null
+       and case when report.body is null then :edited_at::timestamptz > report.settled_at
+                else report.body is distinct from excluded.body end""")
 
 list_open_reports = many(
     Report,

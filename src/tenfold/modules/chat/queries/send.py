@@ -3,7 +3,7 @@
 from tenfold.modules.chat.queries.fragments import sql
 from tenfold.modules.chat.rows import NotSent, Sent, SentAmongOthers
 from tenfold.modules.chat.shapes import Message
-from tenfold.platform.db import batch_of, maybe
+from tenfold.platform.db import batch_of, maybe, run
 
 # The sender's own row is locked first, then the conversation's, as everywhere in chat: what they say is in the order in
 # which they say it, slow mode cannot be outrun by sending twice at once, and who is removed meanwhile is not heard.
@@ -126,6 +126,12 @@ send_linked = maybe(
 )""",
     ),
 )
+
+# As a linked message does to the root of its thread.
+count_answer = run("""
+update messages
+   set thread_size = thread_size + 1, thread_last_seq = :answer_seq, change_no = :change_no, revision = revision + 1
+ where conversation_id = :conversation_id and seq = :seq""")
 
 # Who may not read there any more is told nothing of it.
 find_sent = maybe(
